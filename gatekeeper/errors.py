@@ -31,7 +31,12 @@ class GateError(Exception):
     """
 
     def __init__(
-        self, text: str, *, code: str | None = None, hints: tuple[str, ...] = (), exit: Exit = Exit.FAILED  # noqa: A002
+        self,
+        text: str,
+        *,
+        code: str | None = None,
+        hints: tuple[str, ...] = (),
+        exit: Exit = Exit.FAILED,  # noqa: A002
     ) -> None:
         super().__init__(text)
         self.text = text

@@ -93,7 +93,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One open attempt: the tip that its ref had when the Librarian first saw it, and its place in the order."""
+    """One open attempt: the tip that the Librarian saw first, and its place in the order."""
 
     id: RequestId
     tip: Oid

@@ -133,7 +133,13 @@ def start_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | N
     """Start a program that outlives this one, its output appended to `log`; return its process id."""
     with log.open("ab") as sink:
         child = subprocess.Popen(
-            list(argv), cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
         )
     return child.pid
 
