@@ -121,6 +121,8 @@ class Result:
     rests_on: dict[str, str] = field(default_factory=dict)
     """What a block lapses with when it changes: names to oids or digests."""
     version: Version | None = None
+    not_before: str | None = None
+    """The instant before which nothing can change, when one is known."""
 
 
 @dataclass(frozen=True, slots=True)

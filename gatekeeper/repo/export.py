@@ -1,0 +1,105 @@
+"""Writes trees from Git objects to disk: no clone, no checkout, no filters, no attributes.
+
+What is unchanged against a tree that lies on disk already is hard-linked, and then proved by its content.
+"""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatekeeper.errors import GateError
+from gatekeeper.model import Oid
+from gatekeeper.repo.git import Entry, Git
+
+
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """A tree that was written before: where it lies, and its oid."""
+
+    folder: Path
+    tree: Oid
+
+
+def export(git: Git, tree: Oid, target: Path, *, paths: tuple[str, ...] = (), like: OnDisk | None = None) -> None:
+    """Write `tree` (or only `paths` of it) below `target`, which must exist; link what `like` has already.
+
+    Raises GateError when a linked file turns out to have other content than its blob.
+    """
+    had = {(e.path, e.mode, e.oid) for e in git.entries(like.tree, *paths, deep=True)} if like else set()
+    made: set[Path] = set()
+    for entry in git.entries(tree, *paths, deep=True):
+        place = target / entry.path
+        if place.parent not in made:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            made.add(place.parent)
+        if (
+            like is not None
+            and (entry.path, entry.mode, entry.oid) in had
+            and _link(like.folder / entry.path, place, entry)
+        ):
+            continue
+        _write(git, place, entry)
+
+
+def blob_oid(content: bytes) -> Oid:
+    """Return the oid that Git gives this content."""
+    return Oid(hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was created, renamed or removed in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write a file so that a reader, and the disk after a power cut, has the old content or the new."""
+    draft = path.with_name(f".{path.name}.new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)
+        file.write(content)
+        file.flush()
+        os.fsync(handle)
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def _link(source: Path, place: Path, entry: Entry) -> bool:
+    """Link an unchanged regular file; False when it must be written anew, because it is gone or was changed."""
+    if entry.mode == "120000":
+        return False
+    try:
+        seen = source.lstat()
+        if not stat.S_ISREG(seen.st_mode) or blob_oid(source.read_bytes()) != entry.oid:
+            return False
+        place.hardlink_to(source)
+    except OSError:
+        return False
+    return bool(seen.st_mode & 0o100) == (entry.mode == "100755") or _give_up(place)
+
+
+def _give_up(place: Path) -> bool:
+    place.unlink()
+    return False
+
+
+def _write(git: Git, place: Path, entry: Entry) -> None:
+    if entry.type != "blob":
+        raise GateError(
+            f"{entry.path} is a {entry.type}: only files and links can be written to disk.", code="GATE-204"
+        )
+    content = git.read(entry.oid)
+    if entry.mode == "120000":
+        place.symlink_to(content.decode("utf-8", "surrogateescape"))
+        return
+    mode = 0o755 if entry.mode == "100755" else 0o644
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    with os.fdopen(handle, "wb") as file:
+        os.fchmod(handle, mode)
+        file.write(content)

@@ -1,0 +1,170 @@
+"""Speaks to Git: the one module that does. All else holds oids and frozen values.
+
+Objects are read through one long `git cat-file --batch` (GitPython); everything else is one git process a call.
+Open it afresh for each heartbeat and close it: a reader that lives for days leaks.
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from gatekeeper import process
+from gatekeeper.errors import GateError
+from gatekeeper.model import NO_OID, Oid, Ref
+
+if TYPE_CHECKING:
+    from git.cmd import Git as Reader
+
+OLDEST = (2, 38)
+"""`merge-tree --write-tree` came with Git 2.38."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of a ref transaction; `old` is what the ref must hold (NO_OID: it must not exist)."""
+
+    ref: Ref
+    old: Oid
+    new: Oid
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One path of a tree: its six-digit mode, type and oid."""
+
+    path: str
+    mode: str
+    type: str
+    oid: Oid
+
+
+class Git(AbstractContextManager["Git"]):
+    """One bare repository. Every method raises GateError when git fails in a way that its caller did not allow."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._reader: Reader | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the reading process; the next read starts another."""
+        if self._reader is not None:
+            self._reader.clear_cache()
+            self._reader = None
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        allowed: tuple[int, ...] = (0,),
+        pass_fds: tuple[int, ...] = (),
+    ) -> process.Done:
+        """Run `git ARGS` on this repository; any status but `allowed` is a GateError with git's own words."""
+        argv = ("git", f"--git-dir={self.folder}", *args)
+        done = process.run(argv, stdin=stdin, env=process.clean_environment(env), pass_fds=pass_fds)
+        if done.status not in allowed:
+            said = done.errors.decode("utf-8", "replace").strip() or f"status {done.status}"
+            raise GateError(f"git {args[0]} failed in {self.folder}: {said}", code=_fault(said))
+        return done
+
+    def text(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
+        """Return what `git ARGS` prints, without the last newline."""
+        return self.run(*args, stdin=stdin, env=env).text
+
+    def call(self, args: list[str], stdin: bytes = b"") -> bytes:
+        """Return what `git ARGS` prints, as bytes: the form that `repo.facts` asks with."""
+        return self.run(*args, stdin=stdin).output
+
+    def read(self, oid: Oid) -> bytes:
+        """Return the content of any object."""
+        if self._reader is None:
+            self._reader = _reader(self.folder)
+        return bytes(self._reader.get_object_data(oid)[3])
+
+    def resolve(self, name: str) -> Oid | None:
+        """Return the oid that a full ref or `oid^{tree}` names, or None."""
+        done = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name, allowed=(0, 1, 128))
+        return Oid(done.text) if done.ok else None
+
+    def refs(self, *prefixes: str) -> dict[Ref, Oid]:
+        """Return every ref below the prefixes (all, without any), in the order of their names."""
+        lines = self.text("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).splitlines()
+        return {Ref(name): Oid(oid) for oid, name in (line.split(" ", 1) for line in lines)}
+
+    def entries(self, tree: Oid, *paths: str, deep: bool = False) -> tuple[Entry, ...]:
+        """List a tree: its paths as named, or everything below it when `deep`; a path that is absent is left out."""
+        flags = ("-r",) if deep else ()
+        output = self.run("ls-tree", "-z", "--full-tree", *flags, tree, "--", *paths).output
+        return tuple(_entry(line) for line in output.split(b"\0") if line)
+
+    def tree_of(self, commit: Oid) -> Oid:
+        """Return the tree of a commit."""
+        return Oid(self.text("rev-parse", "--verify", f"{commit}^{{tree}}"))
+
+    def changed_paths(self, old: Oid, new: Oid) -> tuple[str, ...]:
+        """Return the paths in which two trees or commits differ."""
+        output = self.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new).output
+        return tuple(path.decode("utf-8", "surrogateescape") for path in output.split(b"\0") if path)
+
+    def is_ancestor(self, old: Oid, new: Oid) -> bool:
+        """Return whether `old` is reachable from `new`."""
+        return self.run("merge-base", "--is-ancestor", old, new, allowed=(0, 1)).ok
+
+    def transact(self, changes: tuple[Change, ...], *, reason: str, lock_fd: int) -> bool:
+        """Move refs all together or, when one of them is not what it should be, not at all; return which.
+
+        The child inherits the Librarian's lock and is not killed with it: a transaction that is torn by a
+        kill in its commit phase would otherwise be possible (facts.md), and no successor starts before it ends.
+        """
+        lines = b"".join(b"update %s\0%s\0%s\0" % (c.ref.encode(), c.new.encode(), c.old.encode()) for c in changes)
+        script = b"start\0" + lines + b"prepare\0commit\0"
+        args = ("update-ref", "--create-reflog", "-m", reason, "--stdin", "-z")
+        done = self.run(*args, stdin=script, allowed=(0, 1, 128), pass_fds=(lock_fd,))
+        if done.ok:
+            return True
+        if all(self.resolve(c.ref) == (None if c.old == NO_OID else c.old) for c in changes):
+            said = done.errors.decode("utf-8", "replace").strip()
+            raise GateError(f"git update-ref failed though every ref was as expected: {said}", code=_fault(said))
+        return False
+
+    @contextmanager
+    def own_index(self) -> Iterator[dict[str, str]]:
+        """Yield an environment with a throw-away index, to compose a tree in."""
+        with tempfile.TemporaryDirectory(prefix="index-", dir=self.folder) as folder:
+            yield {"GIT_INDEX_FILE": f"{folder}/index"}
+
+
+def version() -> tuple[int, ...]:
+    """Return the installed Git's version numbers; GateError when there is no Git."""
+    try:
+        words = process.run(("git", "--version")).text.split()
+    except FileNotFoundError as missing:
+        raise GateError("Git is not installed.", hints=("apt-get install git",)) from missing
+    return tuple(int(part) for part in words[2].split(".") if part.isdigit())
+
+
+def _fault(said: str) -> str | None:
+    return "GATE-503" if "No space left on device" in said or "Disk quota exceeded" in said else None
+
+
+def _entry(line: bytes) -> Entry:
+    head, path = line.split(b"\t", 1)
+    mode, kind, oid = head.decode().split(" ")
+    return Entry(path.decode("utf-8", "surrogateescape"), mode, kind, Oid(oid))
+
+
+def _reader(folder: Path) -> "Reader":
+    import git.cmd  # noqa: PLC0415 - 80 ms that only a command which reads objects pays
+
+    reader = git.cmd.Git(str(folder))
+    reader.update_environment(GIT_DIR=str(folder), GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL="/dev/null")
+    return reader

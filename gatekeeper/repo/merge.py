@@ -1,0 +1,45 @@
+"""Merges in the bare repository with `git merge-tree`: no checkout, so no attribute or filter has a say."""
+
+from dataclasses import dataclass
+
+from gatekeeper.model import Oid
+from gatekeeper.repo.git import Git
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merge without a conflict: the tree that both sides make."""
+
+    tree: Oid
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A merge that needs a person: the paths in conflict, in Git's order."""
+
+    paths: tuple[str, ...]
+
+
+def merge(git: Git, ours: Oid, theirs: Oid, *, unrelated: bool = False) -> Merged | Conflict:
+    """Merge two commits on their merge base; `unrelated` allows that there is none (a first import)."""
+    flags = ("--allow-unrelated-histories",) if unrelated else ()
+    args = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *flags, ours, theirs)
+    done = git.run(*args, allowed=(0, 1))
+    tree, *paths = done.output.decode("utf-8", "surrogateescape").split("\0")
+    if done.ok:
+        return Merged(Oid(tree))
+    return Conflict(tuple(path for path in paths if path))
+
+
+def three_way(git: Git, *, base: Oid, ours: Oid, theirs: Oid) -> Merged | Conflict:
+    """Merge two trees on a chosen base tree.
+
+    Git before 2.40 has no `--merge-base`: three throw-away commits, with the base as parent of the other two.
+    """
+    env = {f"GIT_{role}_{part}": "merge" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    env |= {f"GIT_{role}_DATE": "@0 +0000" for role in ("AUTHOR", "COMMITTER")}
+    root = git.text("commit-tree", "--no-gpg-sign", "-m", "base", base, env=env)
+    sides = [
+        git.text("commit-tree", "--no-gpg-sign", "-p", root, "-m", "side", tree, env=env) for tree in (ours, theirs)
+    ]
+    return merge(git, Oid(sides[0]), Oid(sides[1]))
