@@ -123,13 +123,96 @@ class Result:
     version: Version | None = None
     not_before: str | None = None
     """The instant before which nothing can change, when one is known."""
+    approval: str | None = None
+    """The digest of the held content that a person approved for this tip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A candidate that went live: its version, commit and tree, and when."""
+    """What `release` holds; without a version it is imported, not live."""
 
     version: Version | None
     commit: Oid
     tree: Oid
-    shipped_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person asked for: written down durably before it is carried out; `args` are the verb's own words."""
+
+    key: str
+    verb: str
+    actor: Actor
+    at: str
+    message: str = ""
+    id: RequestId | None = None
+    args: dict[str, str] = field(default_factory=dict)
+
+
+class Kind(StrEnum):
+    """What a job is: something that makes output, something that judges, or a site started for a moment."""
+
+    BUILD = "build"
+    CHECK = "check"
+    BOOT = "boot"
+
+
+@dataclass(frozen=True, slots=True)
+class JobName:
+    """Which job, whatever the tree: its kind, the operator's name for it, and the site when it is one a site."""
+
+    kind: Kind
+    name: str
+    site: SiteName | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.site}" if self.site else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job on one tree. `key` is a digest of all that its verdict can depend on: equal keys, equal verdicts."""
+
+    name: JobName
+    key: str
+    definition: str
+    """The digest of what the operator defined, without the tree."""
+
+
+class Outcome(StrEnum):
+    """What a job said."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one job said about its inputs; `log` names the kept output, `excerpt` is its end."""
+
+    key: str
+    job: str
+    outcome: Outcome
+    at: str
+    seconds: float
+    sandbox: str
+    log: str = ""
+    excerpt: str = ""
+    output: str = ""
+    """For a build: the digest of what it left."""
+    flaky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A train up to one request: what `release` would be with it and all ahead of it. The first stage is `release`.
+
+    `checks` is None as long as a build of this stage has not passed: their keys hold the builds' outputs.
+    """
+
+    request: Request | None
+    commit: Oid
+    tree: Oid
+    builds: tuple[Job, ...] = ()
+    checks: tuple[Job, ...] | None = None

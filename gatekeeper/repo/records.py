@@ -50,7 +50,7 @@ def encode(record: Record) -> str:
         "mode": record.mode,
         "data": record.data,
     }
-    return f"{record.event}: {record.subject}\n\n{json.dumps(fields, sort_keys=True, ensure_ascii=True)}\n"
+    return f"{record.event}: {' '.join(record.subject.split())}\n\n{json.dumps(fields, sort_keys=True, ensure_ascii=True)}\n"
 
 
 def decode(message: str) -> Record:

@@ -41,6 +41,7 @@ def encode(result: Result) -> str:
         ("Reason", reason and _one_line(reason.text)),
         *(("Next", json.dumps(argv)) for argv in (reason.next if reason else ())),
         ("Not-Before", result.not_before),
+        ("Approval", result.approval),
         ("Id", result.id),
         ("Attempt", str(result.attempt)),
         ("Tip", result.tip),
@@ -85,6 +86,7 @@ def decode(message: str) -> Result:
         rests_on=dict(json.loads(text) for text in many.get("Rests-On", [])),
         version=Version(one["Version"]) if "Version" in one else None,
         not_before=one.get("Not-Before"),
+        approval=one.get("Approval"),
     )
 
 

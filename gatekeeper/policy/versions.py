@@ -1,0 +1,34 @@
+"""Which version comes next. Version names are semver with a leading v."""
+
+from collections.abc import Iterable
+
+from semver import Version as Semver
+
+from gatekeeper.model import Version
+
+FIRST = Version("v0.1.0")
+_SIZES = ("patch", "minor", "major")
+
+
+def parse(name: str) -> Semver | None:
+    """Return the version that a tag's short name says, or None when it is not one of ours."""
+    if not name.startswith("v") or not Semver.is_valid(name[1:]):
+        return None
+    return Semver.parse(name[1:])
+
+
+def newest(names: Iterable[str]) -> Version | None:
+    """Return the highest version among tag names; others are passed over."""
+    known = [(version, name) for name in names if (version := parse(name)) is not None]
+    return Version(max(known)[1]) if known else None
+
+
+def following(names: Iterable[str], bumps: Iterable[str]) -> Version:
+    """Return the version after all of `names`: raised by the largest of `bumps`, a patch without any."""
+    last = newest(names)
+    if last is None:
+        return FIRST
+    size = max((_SIZES.index(bump) for bump in bumps), default=0)
+    present = Semver.parse(last[1:])
+    raised = (present.bump_patch, present.bump_minor, present.bump_major)[size]()
+    return Version(f"v{raised}")
