@@ -12,6 +12,7 @@ from gatekeeper.model import (
     Ask,
     Decision,
     Oid,
+    Outcome,
     Reason,
     Release,
     Request,
@@ -183,7 +184,7 @@ class Rest:
 Step = Recover | Sweep | Seal | Close | File | CarryOut | Converge | Reconfigure | Mark | Verify | Ship | Tried | Rest
 
 
-def next_step(seen: Snapshot) -> Step:
+def next_step(seen: Snapshot) -> Step:  # noqa: PLR0911 - one line a rule, in the order of the module's head
     """Return the one thing to do now."""
     if seen.shipping is not None:
         return Recover()
@@ -245,7 +246,7 @@ def _advance(seen: Snapshot) -> Step:
 
 
 def _mark_verifying(seen: Snapshot) -> Step | None:
-    """A request says that it is being verified before the first of its jobs runs."""
+    """Have each request say that it is being verified before the first of its jobs runs."""
     for result in _results(seen):
         if result.state is State.QUEUED:
             return Mark(result, State.VERIFYING)
@@ -273,7 +274,7 @@ def _wait_closed(seen: Snapshot, closed: Closed) -> Step:
 
 
 def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
-    """A tree that failed when it was live is not shipped again unchanged: its last request waits for a person."""
+    """Block the last request of a tree that failed when it was live: it is not shipped again unchanged."""
     results = _results(seen)
     if not results:
         return Rest("release failed when it was live", Reason("GATE-404", "The first start of `release` failed."))
@@ -285,7 +286,7 @@ def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
 
 def _block(guilty: Guilty, seen: Snapshot) -> Step:
     result = next(result for result in _results(seen) if result.id == guilty.request.id)
-    code = "GATE-403" if guilty.verdict.outcome is verification.Outcome.TIMED_OUT else "GATE-402"
+    code = "GATE-403" if guilty.verdict.outcome is Outcome.TIMED_OUT else "GATE-402"
     what = "ran out of time" if code == "GATE-403" else "failed"
     with_others = f", behind {', '.join(r.id for r in guilty.behind)}" if guilty.behind else ""
     text = f"Check {guilty.job.name} {what} on `release` with this request{with_others}."

@@ -50,7 +50,8 @@ def encode(record: Record) -> str:
         "mode": record.mode,
         "data": record.data,
     }
-    return f"{record.event}: {' '.join(record.subject.split())}\n\n{json.dumps(fields, sort_keys=True, ensure_ascii=True)}\n"
+    subject = " ".join(record.subject.split())
+    return f"{record.event}: {subject}\n\n{json.dumps(fields, sort_keys=True)}\n"
 
 
 def decode(message: str) -> Record:

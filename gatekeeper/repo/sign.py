@@ -21,7 +21,7 @@ class Signer:
     git: Git
     key: Path
 
-    def commit(  # noqa: PLR0913
+    def commit(
         self,
         *,
         tree: Oid,

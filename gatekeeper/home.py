@@ -1,0 +1,102 @@
+"""Where things lie in a gate's home: the one list of its paths. Touches no disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatekeeper.model import Oid, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder that `gatekeeper init` made; `path` is absolute."""
+
+    path: Path
+
+    @property
+    def sites_toml(self) -> Path:
+        """The operator's configuration."""
+        return self.path / "sites.toml"
+
+    @property
+    def repo(self) -> Path:
+        """The bare repository."""
+        return self.path / "repo.git"
+
+    @property
+    def releases(self) -> Path:
+        """One folder a version, read-only."""
+        return self.path / "live" / "releases"
+
+    @property
+    def current(self) -> Path:
+        """The link that switches all sites."""
+        return self.path / "live" / "current"
+
+    @property
+    def data(self) -> Path:
+        """What sites keep: a folder a site."""
+        return self.path / "data"
+
+    @property
+    def www(self) -> Path:
+        """What a web server may show."""
+        return self.path / "www"
+
+    @property
+    def var(self) -> Path:
+        """The Librarian's own state; mode 0700."""
+        return self.path / "var"
+
+    @property
+    def spool(self) -> Path:
+        """What hooks and people wrote down for the Librarian, a file each."""
+        return self.var / "spool"
+
+    @property
+    def door(self) -> Path:
+        """The socket that a running Librarian listens on."""
+        return self.var / "door.sock"
+
+    @property
+    def beat(self) -> Path:
+        """When the last heartbeat was and the next is due."""
+        return self.var / "heartbeat.json"
+
+    @property
+    def live_plan(self) -> Path:
+        """How the sites were last told to run: the way back of a ship."""
+        return self.var / "live.json"
+
+    @property
+    def next_plan(self) -> Path:
+        """How the ship under way tells them to run; it becomes `live_plan` when that ship is published."""
+        return self.var / "next.json"
+
+    @property
+    def builds(self) -> Path:
+        """Build outputs, a folder a key."""
+        return self.var / "builds"
+
+    @property
+    def work(self) -> Path:
+        """Throw-away trees of jobs; emptied at each start."""
+        return self.var / "work"
+
+    @property
+    def logs(self) -> Path:
+        """What builds and checks printed."""
+        return self.var / "logs"
+
+    @property
+    def key(self) -> Path:
+        """The Librarian's private signing key."""
+        return self.path / "keys" / "librarian"
+
+    @property
+    def allowed_signers(self) -> Path:
+        """Whose signatures count, in the form of ssh-keygen."""
+        return self.path / "keys" / "allowed_signers"
+
+    def release(self, version: Version, commit: Oid) -> Path:
+        """Return the folder of a version."""
+        return self.releases / f"{version}-{commit[:12]}"

@@ -1,0 +1,144 @@
+"""Which jobs a tree needs, and the key of each: a digest of everything that its verdict can depend on."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gatekeeper.config.schema import Build, Check, Config, Site
+from gatekeeper.model import Argv, Job, JobName, Kind, Oid, SiteName
+
+BOOT = "boot"
+WHOLE = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A job with what it takes to run it. `paths`, `cwd` and `outputs` are relative to the tree's root."""
+
+    job: Job
+    paths: tuple[str, ...]
+    cwd: str
+    run: Argv
+    env: Mapping[str, str]
+    timeout: float
+    network: bool = False
+    outputs: tuple[str, ...] = ()
+    mounts: tuple[tuple[str, str], ...] = ()
+    """Build outputs that it sees: (path in the tree, key of the build that left it)."""
+    site: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all keys of one tree rest on: the oid of each path that any job names, the toolchain, the sandbox kind."""
+
+    oids: Mapping[str, Oid]
+    toolchain: str
+    sandbox: str
+
+    def has(self, path: str) -> bool:
+        """Return whether the tree holds `path`."""
+        return path == WHOLE or path in self.oids
+
+
+def paths_of(config: Config) -> tuple[str, ...]:
+    """Return every path whose oid a key may need, without doubles."""
+    sites = (path for site in config.sites.values() for path in (site.path, *site.uses))
+    builds = (path for build in config.builds for path in build.paths)
+    checks = (path for check in config.checks for path in check.paths)
+    return tuple(dict.fromkeys((*sites, *builds, *checks)))
+
+
+def present(config: Config, ground: Ground) -> dict[str, Site]:
+    """Return the sites whose path is in the tree; the others are absent: not started, not counted."""
+    return {name: site for name, site in config.sites.items() if ground.has(site.path)}
+
+
+def builds(config: Config, ground: Ground) -> tuple[Work, ...]:
+    """Return the builds of this tree, in the order of the file."""
+    return tuple(work for build in config.builds for work in _spread(build, Kind.BUILD, config, ground, ()))
+
+
+def checks(config: Config, ground: Ground, built: Mapping[str, str], made: Iterable[Work]) -> tuple[Work, ...]:
+    """Return the checks and boots of this tree. `built` maps the keys of its builds to their outputs' digests."""
+    left = tuple((output, work.job.key, built[work.job.key]) for work in made for output in work.outputs)
+    own = tuple(work for check in config.checks for work in _spread(check, Kind.CHECK, config, ground, left))
+    boots = tuple(
+        _boot(SiteName(name), site, ground, left)
+        for name, site in present(config, ground).items()
+        if site.boot_check and site.mode != "static"
+    )
+    return own + boots
+
+
+_Left = tuple[tuple[str, str, str], ...]
+
+
+def _spread(spec: Build | Check, kind: Kind, config: Config, ground: Ground, left: _Left) -> Iterable[Work]:
+    """One job, or one for each site that is in the tree."""
+    if not spec.per_site:
+        yield _work(spec, JobName(kind, spec.name), _rooted("", spec.cwd), spec.paths, ground, left)
+        return
+    for name, site in present(config, ground).items():
+        job = JobName(kind, spec.name, SiteName(name))
+        yield _work(spec, job, _rooted(site.path, spec.cwd), (site.path, *site.uses), ground, left)
+
+
+def _work(spec: Build | Check, name: JobName, cwd: str, paths: tuple[str, ...], ground: Ground, left: _Left) -> Work:
+    seen = _seen(paths, left)
+    definition = digest({"name": str(name), "kind": name.kind, "cwd": cwd, "spec": msgspec.to_builtins(spec)})
+    return Work(
+        job=Job(name, _key(definition, paths, ground, seen), definition),
+        paths=paths,
+        cwd=cwd,
+        run=spec.run,
+        env=spec.env,
+        timeout=spec.timeout,
+        network=isinstance(spec, Build) and spec.network,
+        outputs=tuple(_rooted(cwd, output) for output in spec.outputs) if isinstance(spec, Build) else (),
+        mounts=tuple((output, key) for output, key, _ in seen),
+    )
+
+
+def _boot(name: SiteName, site: Site, ground: Ground, left: _Left) -> Work:
+    paths = (site.path, *site.uses)
+    seen = _seen(paths, left)
+    definition = digest({"name": name, "kind": Kind.BOOT, "spec": msgspec.to_builtins(site)})
+    return Work(
+        job=Job(JobName(Kind.BOOT, BOOT, name), _key(definition, paths, ground, seen), definition),
+        paths=paths,
+        cwd=site.path,
+        run=(),
+        env={**site.env, **site.boot_env},
+        timeout=site.health_timeout,
+        mounts=tuple((output, key) for output, key, _ in seen),
+        site=site,
+    )
+
+
+def _seen(paths: tuple[str, ...], left: _Left) -> _Left:
+    return tuple(entry for entry in left if any(_within(entry[0], path) for path in paths))
+
+
+def _within(path: str, folder: str) -> bool:
+    return folder in (WHOLE, path) or path.startswith(folder + "/")
+
+
+def _key(definition: str, paths: tuple[str, ...], ground: Ground, seen: _Left) -> str:
+    inputs = {path: ground.oids.get(path) for path in paths}
+    outputs = {path: output for path, _, output in seen}
+    return digest([definition, inputs, outputs, ground.toolchain, ground.sandbox])
+
+
+def digest(value: Any) -> str:
+    """Return 40 hex digits of the SHA-256 of a JSON value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def _rooted(base: str, path: str) -> str:
+    parts = [part for part in (base, path) if part not in ("", WHOLE)]
+    return "/".join(parts) or WHOLE
