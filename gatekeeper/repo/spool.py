@@ -1,0 +1,92 @@
+"""What hooks and people wrote down for the Librarian: a file each in var/spool, named so that order is time."""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatekeeper.model import Actor, Assurance, Decision, RequestId
+from gatekeeper.repo.export import write_file
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the spool, parsed; `event` is "broken" when it could not be."""
+
+    file: str
+    event: str
+    fields: dict[str, Any]
+
+    @property
+    def actor(self) -> Actor:
+        """Who is behind it, as the door found out."""
+        return actor_of(self.fields.get("agent") or {})
+
+
+def read(folder: Path) -> tuple[Entry, ...]:
+    """Return every entry, oldest first; drafts (names with a dot in front) are not there yet."""
+    names = sorted(path.name for path in folder.glob("[!.]*.json"))
+    return tuple(_entry(folder / name) for name in names)
+
+
+def drop(folder: Path, files: tuple[str, ...]) -> None:
+    """Forget entries that are in the log now; one that is gone already is no error."""
+    for name in files:
+        (folder / name).unlink(missing_ok=True)
+
+
+def decide(folder: Path, decision: Decision) -> None:
+    """Write a person's decision down, durably, for the Librarian to take."""
+    fields = {
+        "v": 1,
+        "event": "decision",
+        "verb": decision.verb,
+        "id": decision.id,
+        "message": decision.message,
+        "args": decision.args,
+        "at": decision.at,
+        "agent": {
+            "name": decision.actor.name,
+            "assurance": decision.actor.assurance,
+            "role": decision.actor.role,
+        },
+    }
+    write_file(folder / decision.key, json.dumps(fields, sort_keys=True).encode() + b"\n", mode=0o600)
+
+
+def new_key() -> str:
+    """Return a name for an entry that is written now: later ones sort behind it."""
+    return f"{time.time_ns()}-{os.getpid()}.json"
+
+
+def decision(entry: Entry) -> Decision:
+    """Read a decision back; KeyError when the entry is something else."""
+    fields = entry.fields
+    return Decision(
+        key=entry.file,
+        verb=fields["verb"],
+        actor=entry.actor,
+        at=fields["at"],
+        message=fields["message"],
+        id=RequestId(fields["id"]) if fields["id"] else None,
+        args=dict(fields["args"]),
+    )
+
+
+def actor_of(fields: dict[str, Any]) -> Actor:
+    """Read the actor that a hook or a door wrote; what is missing makes it an unknown agent that only claims."""
+    assurance = fields.get("assurance")
+    known = assurance if assurance in set(Assurance) else Assurance.CLAIMED
+    return Actor(str(fields.get("name", "unknown")), Assurance(known), str(fields.get("role", "agent")))
+
+
+def _entry(path: Path) -> Entry:
+    try:
+        fields = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return Entry(path.name, "broken", {})
+    if not isinstance(fields, dict):
+        return Entry(path.name, "broken", {})
+    return Entry(path.name, str(fields.get("event")), fields)
