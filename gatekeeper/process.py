@@ -20,6 +20,8 @@ _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME
 _SEALED = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 65536
+_PIPE_AT_MOST = 1 << 20
+_WATCHED = 0.2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -35,11 +37,13 @@ class Done:
     timed_out: bool = False
     cancelled: bool = False
     truncated: bool = False
+    stopped: str | None = None
+    """What `watch` said when it ended the program."""
 
     @property
     def ok(self) -> bool:
         """True for status 0 reached by the program itself."""
-        return self.status == 0 and not self.timed_out and not self.cancelled
+        return self.status == 0 and not self.timed_out and not self.cancelled and not self.stopped
 
     @property
     def text(self) -> str:
@@ -90,13 +94,16 @@ def run(  # noqa: PLR0913
     merge: bool = False,
     die_with_parent: bool = False,
     pass_fds: tuple[int, ...] = (),
+    watch: Callable[[], str | None] | None = None,
+    sweep: bool = False,
 ) -> Done:
     """Run `argv` to its end and return how it ended. Raises OSError when it cannot be started.
 
     `env` replaces the whole environment (default: `clean_environment()`). `timeout` is in seconds; past it,
     or when `cancel` is thrown, the whole process group is killed. Past `limit` bytes output is read and
     dropped, so that a talkative program neither fills the memory nor hangs. `die_with_parent` kills the child
-    when the calling thread ends, so call it from one that lives as long as the child should.
+    when the calling thread ends, so call it from one that lives as long as the child should. `watch` is asked
+    five times a second; its first answer ends the program. `sweep` kills what the child leaves in its group.
     """
     started = time.monotonic()
     child = subprocess.Popen(
@@ -112,8 +119,8 @@ def run(  # noqa: PLR0913
     )
     pump = _Pump(child, stdin, limit)
     deadline = None if timeout is None else started + timeout
-    stopped = pump.until_ended(deadline, cancel)
-    if stopped:
+    stopped = pump.until_ended(deadline, cancel, watch)
+    if stopped or sweep:  # not reaped yet, so that the group's id cannot be another's
         _kill_group(child)
     pump.close()
     status = child.wait()
@@ -126,6 +133,7 @@ def run(  # noqa: PLR0913
         timed_out=stopped == "timeout",
         cancelled=stopped == "cancel",
         truncated=pump.truncated,
+        stopped=None if stopped in {"timeout", "cancel"} else stopped,
     )
 
 
@@ -181,21 +189,28 @@ class _Pump:
             os.set_blocking(child.stdin.fileno(), False)
             self._selector.register(child.stdin, selectors.EVENT_WRITE, partial(self._feed, child.stdin))
 
-    def until_ended(self, deadline: float | None, cancel: Cancel | None) -> str | None:
-        """Pump until the child ended; return "timeout" or "cancel" when that came first.
+    def until_ended(
+        self, deadline: float | None, cancel: Cancel | None, watch: Callable[[], str | None] | None
+    ) -> str | None:
+        """Pump until the child ended; return "timeout", "cancel" or what `watch` said when that came first.
 
         A grandchild that keeps the pipe open is not waited for.
         """
         if cancel is not None:
             self._selector.register(cancel, selectors.EVENT_READ, lambda: "cancel")
+        asked = time.monotonic()
         while True:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 return "timeout"
-            for key, _ in self._selector.select(left):
+            for key, _ in self._selector.select(left if watch is None else min(left or _WATCHED, _WATCHED)):
                 verdict = key.data()
                 if verdict is not None:
                     return None if verdict == "ended" else str(verdict)
+            if watch is not None and time.monotonic() >= asked + _WATCHED:
+                if objection := watch():
+                    return objection
+                asked = time.monotonic()
 
     def close(self) -> None:
         """Release every descriptor."""
@@ -207,9 +222,11 @@ class _Pump:
                     stream.close()
 
     def _drain(self) -> str:
+        """Take what a pipe can still hold, and no more: a daemon that was left behind may write for ever."""
         for stream, sink in ((self._child.stdout, self.output), (self._child.stderr, self.errors)):
-            while stream is not None and self._read(stream, sink):
-                continue
+            left = _PIPE_AT_MOST
+            while stream is not None and left > 0 and (data := self._read(stream, sink)):
+                left -= len(data)
         return "ended"
 
     def _feed(self, stream: IO[bytes]) -> None:
