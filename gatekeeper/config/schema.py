@@ -16,22 +16,30 @@ KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
 
-Duration = Annotated[float, Meta(extra={"written": "duration"})]
-"""Seconds; "1h30m" in the file."""
+Delay = Annotated[float, Meta(ge=0, le=36_500 * DAY, extra={"written": "duration"})]
+"""Seconds, also none; "1h30m" in the file."""
 
-Size = Annotated[int, Meta(extra={"written": "size"})]
+Duration = Annotated[float, Meta(ge=0.001, le=36_500 * DAY, extra={"written": "duration"})]
+"""Seconds, more than none."""
+
+Size = Annotated[int, Meta(ge=1, le=GIB * GIB, extra={"written": "size"})]
 """Bytes; "512M" in the file."""
 
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=GIB)]
 Texts = tuple[str, ...]
+Paths = Annotated[Texts, Meta(min_length=1)]
+Command = Annotated[Texts, Meta(min_length=1)]
+"""A program and its arguments, never a shell line."""
+
+Status = Annotated[int, Meta(ge=100, le=599)]
 
 
 class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the Librarian works, and what it keeps."""
 
-    heartbeat: Duration = 15 * MINUTE
+    heartbeat: Annotated[float, Meta(ge=SECOND, le=DAY, extra={"written": "duration"})] = 15 * MINUTE
     """Time between two heartbeats; a request that lands starts one at once."""
-    settle: Duration = 0.0
+    settle: Delay = 0.0
     """How long an autorun waits for more requests before it starts."""
     max_train: Count = 8
     """How many requests are merged and shipped as one version; 1: a version a request."""
@@ -54,7 +62,7 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Paths that no request may touch (GATE-207)."""
     alerts_file: str = "var/alerts"
     """A file of Apprise addresses, one a line, relative to the gate: they hold tokens."""
-    escalate_after: Duration = 30 * MINUTE
+    escalate_after: Delay = 30 * MINUTE
     """How long an agent has to repair a failed check (GATE-402, GATE-403) before a person is told."""
 
 
@@ -96,7 +104,7 @@ class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where checks run: "local", or the address of a Dask scheduler for its workers."""
     read_only: Texts = ()
     """Absolute paths of this machine that checks may read besides the system's own."""
-    toolchain: tuple[Texts, ...] = (("node", "--version"),)
+    toolchain: tuple[Command, ...] = (("node", "--version"),)
     """Commands whose output is part of every verdict's key: a new Node, new verdicts."""
 
 
@@ -105,7 +113,7 @@ class Build(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: str
     """Its name in verdicts and messages."""
-    run: Texts
+    run: Command
     """The command as a list of words, never a shell line."""
     per_site: bool = False
     """Run it once in each site's path; otherwise give `paths`."""
@@ -128,7 +136,7 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     name: str
     """Its name in verdicts and messages; "boot" is built in."""
-    run: Texts
+    run: Command
     """The command as a list of words, never a shell line."""
     per_site: bool = False
     """Run it once for each site; otherwise give `paths`."""
@@ -145,7 +153,7 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Pm2(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The pm2 that runs the sites."""
 
-    command: Texts = ("pm2",)
+    command: Command = ("pm2",)
     """How pm2 is called; 7.0.4 or newer."""
     home: str = "var/pm2"
     """PM2_HOME of the gate's own daemon, relative to the gate."""
@@ -167,7 +175,7 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The address, http or https, asked from the site's own machine."""
     host: str | None = None
     """The Host header, when it is not the address's."""
-    status: tuple[Annotated[int, Meta(ge=100, le=599)], ...] = ()
+    status: Annotated[tuple[Status, ...], Meta(extra={"written": "one or a list"})] = ()
     """The statuses that count as well, one or a list; none: every 2xx."""
     contains: str | None = None
     """A text that the answer must hold."""
@@ -212,11 +220,11 @@ class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Scratch folders in `path`, empty in each release."""
     user: str | None = None
     """Enforced set-up: the Unix user, with a pm2 daemon of its own."""
-    health: Health | None = None
+    health: Annotated[Health, Meta(extra={"written": "url or a table"})] | None = None
     """Its health address, or a table of `url`, `host`, `status`, `contains`."""
     health_timeout: Duration = 10.0
     """How long a ship waits for it to be well before it is rolled back."""
-    soak: Duration = 1.0
+    soak: Delay = 1.0
     """How long it must then stay up."""
     boot_check: bool = True
     """Start it in the sandbox, before it ships, whenever its inputs changed."""
@@ -234,14 +242,14 @@ class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Surface(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A named set of paths besides the sites; the longest path wins."""
 
-    paths: Texts
+    paths: Paths
     """The paths it holds, each with all that is below it."""
 
 
 class Hold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Changes that wait for a person's approval (GATE-406)."""
 
-    paths: Texts
+    paths: Paths
     """Patterns: `*` within a name, `**` across folders, such as "**/*.test.*"."""
     reason: str = "the operator asked to see it"
     """What the person is told."""
