@@ -25,12 +25,13 @@ def size(text: str) -> int | None:
 
 def spell_seconds(amount: float) -> str:
     """Write seconds in the fewest units, to the millisecond, so that `seconds` reads the same again."""
-    left = round(amount * 1000)
+    left, milliseconds = divmod(round(amount * 1000), 1000)
     spelled = ""
-    for unit in ("d", "h", "m", "s", "ms"):
-        count, left = divmod(left, round(_SECONDS[unit] * 1000))
+    for unit in ("d", "h", "m"):
+        count, left = divmod(left, round(_SECONDS[unit]))
         spelled += f"{count}{unit}" if count else ""
-    return spelled or "0s"
+    rest = f"{left}.{milliseconds:03}".rstrip("0").rstrip(".") if milliseconds else str(left)
+    return f"{spelled}{rest}s" if rest != "0" or not spelled else spelled
 
 
 def spell_size(amount: int) -> str:

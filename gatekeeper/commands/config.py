@@ -1,0 +1,80 @@
+"""`gatekeeper config`: whether sites.toml can be used, and what it says with every default filled in."""
+
+import json
+from pathlib import Path
+
+import click
+import msgspec
+
+from gatekeeper.config.load import load
+from gatekeeper.config.problems import ConfigProblems
+from gatekeeper.config.schema import Config
+from gatekeeper.config.written import as_toml
+from gatekeeper.errors import Exit, GateError
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+
+
+@click.group("config")
+def config() -> None:
+    """Check and show the configuration, sites.toml."""
+
+
+@config.command("check")
+@_as_json
+@click.pass_obj
+def check(home: Path, *, as_json: bool) -> None:
+    """Say whether sites.toml can be used, or everything that is wrong with it (exit status 22)."""
+    file = _file_of(home)
+    try:
+        found = load(file)
+    except ConfigProblems as stop:
+        if not as_json:
+            raise
+        problems = [msgspec.to_builtins(problem) for problem in stop.problems]
+        click.echo(json.dumps({"schema": 1, "ok": False, "file": str(file), "problems": problems}))
+        raise click.exceptions.Exit(Exit.CONFIG) from None
+    answer = {"schema": 1, "ok": True, "file": str(file), "problems": [], **_counts(found)}
+    click.echo(json.dumps(answer) if as_json else f"ok  {file}: {_summary(found)}")
+
+
+@config.command("show")
+@_as_json
+@click.pass_obj
+def show(home: Path, *, as_json: bool) -> None:
+    """Print the configuration with every default; env files are named, never read.
+
+    In JSON, times are seconds and sizes are bytes.
+    """
+    found = load(_file_of(home))
+    tables = {"schema": 1, **msgspec.to_builtins(found)}
+    click.echo(json.dumps(tables) if as_json else as_toml(found), nl=as_json)
+
+
+def _file_of(home: Path) -> Path:
+    """Return where the configuration is. Raises GateError with status 20 where there is no gate at all."""
+    if not (home / "sites.toml").exists() and not (home / "repo.git").exists():
+        raise GateError(
+            f"There is no gate in {home}: it holds neither sites.toml nor repo.git.",
+            hints=("Name another folder with `--gate DIR`, or make a gate with `gatekeeper init DIR`.",),
+            exit=Exit.NO_GATE,
+        )
+    return home / "sites.toml"
+
+
+def _counts(found: Config) -> dict[str, int]:
+    return {
+        "sites": len(found.sites),
+        "builds": len(found.builds),
+        "checks": len(found.checks),
+        "agents": len(found.agents),
+    }
+
+
+def _summary(found: Config) -> str:
+    """Write "6 sites, a build, 2 checks, no agents"."""
+    amounts = {0: "no", 1: "one"}
+    return ", ".join(
+        f"{amounts.get(count, count)} {what.removesuffix('s') if count == 1 else what}"
+        for what, count in _counts(found).items()
+    )
