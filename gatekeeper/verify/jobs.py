@@ -75,6 +75,14 @@ def checks(config: Config, ground: Ground, built: Mapping[str, str], made: Itera
     return own + boots
 
 
+def definitions(config: Config) -> dict[str, str]:
+    """Return the definition of every job that the operator wrote, by the job's name: what a block may rest on."""
+    everywhere = Ground({path: Oid("") for path in paths_of(config)}, "", "")
+    made = builds(config, everywhere)
+    known = (*made, *checks(config, everywhere, {work.job.key: "" for work in made}, made))
+    return {str(work.job.name): work.job.definition for work in known}
+
+
 _Left = tuple[tuple[str, str, str], ...]
 
 

@@ -1,0 +1,108 @@
+"""Ways into the network namespace of a running box: a slirp4netns for builds that may reach out, a program of ours.
+
+The box's own network never sees this machine's loopback, sockets or addresses.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gatekeeper import process
+from gatekeeper.errors import GateError
+
+_NS_GET_USERNS = 0xB701
+_CLOSED_TO_BUILDS = ("169.254.0.0/16",)
+"""Link-local: clouds hand out credentials there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A box that has just been made: the id of its first process, and a descriptor that reads as ended when it does.
+
+    `go` is written to when a box with a network may start its command.
+    """
+
+    pid: int
+    ended: int
+    go: int | None = None
+
+
+def connect(inside: Inside, cancel: process.Cancel | None) -> None:
+    """Give a box the internet through slirp4netns, then let it start, and stay until it ends.
+
+    slirp4netns itself writes the byte that the waiting bwrap reads, once all is configured; so nothing can run
+    before. It ends with the box or with this process, whichever is first. GateError 505 when it fails.
+    """
+    assert inside.go is not None  # noqa: S101 - `sandbox.run` makes it for every box with a network
+    with entered(inside) as (prefix, user, net):
+        _close_own_addresses(prefix, (user, net))
+        try:
+            done = process.run(
+                _slirp(inside, user, net),
+                merge=True,
+                limit=4096,
+                cancel=cancel,
+                pass_fds=(user, net, inside.ended, inside.go),
+            )
+        except FileNotFoundError:
+            raise _no_network("slirp4netns is not installed") from None
+    if done.status != 0 and not done.cancelled:
+        raise _no_network((done.text.splitlines() or [f"slirp4netns ended with status {done.status}"])[-1])
+
+
+@contextmanager
+def entered(inside: Inside) -> Iterator[tuple[tuple[str, ...], int, int]]:
+    """Give the command prefix that runs a program of ours in a box's network alone, and the descriptors it needs.
+
+    The namespaces are held open, so a process id that is used again cannot mislead. The user namespace is the one
+    that owns the network: bwrap's command lives in one further in.
+    """
+    net = os.open(f"/proc/{inside.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        user = fcntl.ioctl(net, _NS_GET_USERNS)
+        try:
+            where = (f"--user=/proc/self/fd/{user}", f"--net=/proc/self/fd/{net}")
+            yield ("nsenter", *where, "--preserve-credentials", "--"), user, net
+        finally:
+            os.close(user)
+    finally:
+        os.close(net)
+
+
+def _slirp(inside: Inside, user: int, net: int) -> tuple[str, ...]:
+    return (
+        "slirp4netns",
+        "--configure",
+        "--disable-host-loopback",
+        "--enable-sandbox",
+        "--enable-seccomp",
+        "--mtu=65520",
+        f"--ready-fd={inside.go}",
+        f"--exit-fd={inside.ended}",
+        f"--userns-path=/proc/self/fd/{user}",
+        "--netns-type=path",
+        f"/proc/self/fd/{net}",
+        "tap0",
+    )
+
+
+def _close_own_addresses(prefix: tuple[str, ...], fds: tuple[int, int]) -> None:
+    """Make this machine's addresses unreachable: what listens on 0.0.0.0 answers there too, production included."""
+    own = process.run(("ip", "-j", "-4", "address"))
+    links = json.loads(own.output or b"[]")
+    addresses = [a["local"] for link in links for a in link["addr_info"] if not a["local"].startswith("127.")]
+    routes = "".join(f"route add unreachable {place}\n" for place in (*_CLOSED_TO_BUILDS, *addresses))
+    done = process.run((*prefix, "ip", "-batch", "-"), stdin=routes.encode(), merge=True, pass_fds=fds)
+    if not own.ok or not done.ok:
+        raise _no_network(f"the routes of the sandbox cannot be set: {done.text or own.errors.decode()}")
+
+
+def _no_network(why: str) -> GateError:
+    return GateError(
+        f"A build wants a network of its own, and it cannot be made: {why}.",
+        code="GATE-505",
+        hints=("apt-get install slirp4netns iproute2", "gatekeeper doctor"),
+    )

@@ -1,0 +1,223 @@
+"""Runs one command on agents' code in a box that holds nothing but the system's programs and a throw-away tree.
+
+It sees no home, no secret, no socket and no network of this machine, and nothing it starts outlives it.
+"""
+
+import json
+import os
+import select
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from io import FileIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from gatekeeper import process
+from gatekeeper.verify import network
+from gatekeeper.verify.box import MIB, PROGRAMS, WRITTEN, Box, Wires, arguments, broken, environment, system
+from gatekeeper.verify.limits import Bounds, LimitKind, Limits, bounded, disk_watch
+
+__all__ = ["Beside", "Box", "Ran", "run"]
+
+Beside = Callable[[network.Inside, process.Cancel | None], None]
+"""What runs next to a box, in its namespaces; when it returns, the box is ended."""
+
+_ROOT = Path("/")
+_DYING_MS = 10_000
+_ENTER = (
+    'test "$PPID" = "$1" || exit 125; shift; '
+    'while test "$1" != --; do echo $$ >"$1" || exit 125; shift; done; shift; exec "$@"'
+)
+"""Fixed words, no part of any command: leave if the parent died before its death could be a signal, join the
+cgroups, go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended. `status` is 128 and the number for a signal; `output` is both streams as they came."""
+
+    status: int
+    output: bytes
+    seconds: float
+    limits: LimitKind
+    timed_out: bool = False
+    cancelled: bool = False
+    stopped: str | None = None
+    """The limit that ended it, as a sentence."""
+
+    @property
+    def ok(self) -> bool:
+        """True when the command ended by itself, and well."""
+        return self.status == 0 and not (self.timed_out or self.cancelled or self.stopped)
+
+
+def run(
+    box: Box,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    cancel: process.Cancel | None = None,
+    output_limit: int = MIB,
+    beside: Beside | None = None,
+    pass_fds: tuple[int, ...] = (),
+) -> Ran:
+    """Run `argv` in `box` to its end, and return when the last of its descendants is gone.
+
+    With kind "none" it is a plain child with a clean environment and a home of its own, nothing more; what leaves
+    its process group survives. GateError 505 when the box itself cannot be made: that is no verdict on the code.
+    """
+    with bounded(Limits(box.memory, box.processes, box.file_size)) as bounds:
+        start = partial(
+            process.run, timeout=timeout, limit=output_limit, merge=True, watch=disk_watch(box.tree, box.disk)
+        )
+        job = _Job(box, _enter(bounds), (*bounds.prlimit, *argv), start, cancel, pass_fds)
+        plain = box.kind == "none"
+        done, status = _plain(job) if plain else _boxed(job, network.connect if box.network else beside)
+        reached = bounds.reached()
+    ended = done.timed_out or done.cancelled or done.stopped or reached
+    if status is None and not ended:
+        raise broken(done.text or f"bwrap ended with status {done.status}")
+    return Ran(
+        status=_as_shells_say(done.status if status is None else status),
+        output=done.output + _told(done, reached, output_limit),
+        seconds=done.seconds,
+        limits=bounds.kind,
+        timed_out=done.timed_out,
+        cancelled=done.cancelled and cancel is not None and cancel.thrown,
+        stopped=done.stopped,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    box: Box
+    enter: tuple[str, ...]
+    argv: tuple[str, ...]
+    start: Callable[..., process.Done]
+    cancel: process.Cancel | None
+    pass_fds: tuple[int, ...]
+
+
+class _Pipe:
+    """A pipe whose ends close with `held`, or sooner."""
+
+    def __init__(self, held: ExitStack) -> None:
+        reader, writer = os.pipe()
+        self.read = held.enter_context(FileIO(reader, "r"))
+        self.write = held.enter_context(FileIO(writer, "w"))
+
+
+def _enter(bounds: Bounds) -> tuple[str, ...]:
+    """Return what goes before a command so that it dies with this thread and never lives outside its cgroups."""
+    return ("setpriv", "--pdeathsig", "KILL", "sh", "-c", _ENTER, "gate", str(os.getpid()), *bounds.doors, "--")
+
+
+def _plain(job: _Job) -> tuple[process.Done, int | None]:
+    box = job.box
+    with TemporaryDirectory(prefix="gate-check-", ignore_cleanup_errors=True) as home:
+        env = {**environment(box), "HOME": home, "TMPDIR": home, **box.env}
+        argv = (*job.enter, *job.argv)
+        done = job.start(argv, cwd=box.tree / box.cwd, env=env, cancel=job.cancel, pass_fds=job.pass_fds, sweep=True)
+    return done, done.status
+
+
+def _boxed(job: _Job, beside: Beside | None) -> tuple[process.Done, int | None]:
+    """Return how bwrap ended, and the command's own status if it got that far.
+
+    With `beside` the switch is one of our own, thrown when that returns; it minds the caller's.
+    """
+    with closing(process.Cancel()) as stop, ThreadPoolExecutor(1) as pool, ExitStack() as held:
+        status, info, life, go = (_Pipe(held) for _ in range(4))
+        wires = Wires(
+            status=status.write.fileno(),
+            info=info.write.fileno(),
+            block=go.read.fileno() if job.box.network else None,
+            files={path: _in_memory(held, text) for path, text in WRITTEN.items()},
+        )
+        here = system()
+        args = _in_memory(held, "".join(f"{word}\0" for word in arguments(job.box, wires, here)))
+        side = None
+        if beside is not None:
+            side = pool.submit(_accompany, beside, info.read, life.read, go.write, (job.cancel, stop))
+        done = job.start(
+            (*job.enter, here.bwrap, "--args", str(args), "--", *job.argv),
+            cwd=_ROOT,
+            env={"PATH": PROGRAMS},  # bwrap's own, which the box can read in /proc/1/environ
+            cancel=job.cancel if side is None else stop,
+            pass_fds=(args, *wires.descriptors, *job.pass_fds),
+        )
+        for pipe in (status, info, life):
+            pipe.write.close()
+        if side is not None:
+            side.result()
+        pid, code = _reported(status.read.readall())
+        _await_end(pid)
+        return done, code
+
+
+def _accompany(
+    beside: Beside,
+    info: FileIO,
+    life: FileIO,
+    go: FileIO,
+    switches: tuple[process.Cancel | None, process.Cancel],
+) -> None:
+    """Wait until the box has its namespaces, then run `beside` to its end; in a thread of its own."""
+    cancel, stop = switches
+    told = b""
+    try:
+        while not told.endswith(b"}\n") and (part := info.read(4096)):
+            told += part
+        if told:
+            beside(network.Inside(json.loads(told)["child-pid"], life.fileno(), go.fileno()), cancel)
+    finally:
+        stop.throw()
+
+
+def _in_memory(held: ExitStack, text: str) -> int:
+    """Return a descriptor that reads as `text`."""
+    file = held.enter_context(FileIO(os.memfd_create("gate"), "r+"))
+    file.write(text.encode())
+    file.seek(0)
+    return file.fileno()
+
+
+def _reported(lines: bytes) -> tuple[int | None, int | None]:
+    """Return the process id of the box's init, and the command's status, as far as bwrap came."""
+    told: dict[str, int] = {}
+    for line in lines.splitlines():
+        told |= json.loads(line)
+    return told.get("child-pid"), told.get("exit-code")
+
+
+def _await_end(pid: int | None) -> None:
+    """Wait for the end of the box's init: the kernel ends it only after all the rest, but bwrap does not wait."""
+    if pid is None:
+        return
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    poll.poll(_DYING_MS)
+    os.close(handle)
+
+
+def _told(done: process.Done, reached: tuple[str, ...], limit: int) -> bytes:
+    """Return the gate's own lines at the end of the output."""
+    lines = [
+        *reached,
+        *((done.stopped,) if done.stopped else ()),
+        *((f"It was ended after {done.seconds:.0f} seconds.",) if done.timed_out else ()),
+        *((f"The output was cut here: it went on after {limit} bytes.",) if done.truncated else ()),
+    ]
+    start = "" if not done.output or done.output.endswith(b"\n") else "\n"
+    return "".join((start, *(f"[gate] {line}\n" for line in lines))).encode() if lines else b""
+
+
+def _as_shells_say(status: int) -> int:
+    return 128 - status if status < 0 else status
