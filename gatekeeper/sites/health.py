@@ -1,0 +1,86 @@
+"""Asks a site's health address and judges the answer as configured. Says nothing about who gave the answer."""
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from gatekeeper.model import Version
+from gatekeeper.sites.run import HealthCheck
+
+_MOST = 64 * 1024
+"""Bytes of an answer that are looked at; a longer one is not trusted to be JSON."""
+
+_TIMEOUT = 2.0
+
+
+def ask(check: HealthCheck, version: Version, *, timeout: float = _TIMEOUT) -> str | None:
+    """Ask once; return None when it is well, else what is wrong with it, in a few words.
+
+    The whole exchange ends within about `timeout` seconds, however slowly the answer trickles in.
+    """
+    try:
+        status, body, whole = _get(check, timeout)
+    except TimeoutError:
+        return f"{check.url} did not answer within {timeout:g} s"
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        return f"{check.url} did not answer: {_plain(str(problem) or type(problem).__name__)}"
+    if status not in check.status if check.status is not None else not 200 <= status < 300:
+        return f"{check.url} answered {status}"
+    if check.contains is not None and check.contains.encode() not in body:
+        return f'the answer of {check.url} does not contain "{check.contains}"'
+    return _wrong_version(body, version, check.url) if whole else None
+
+
+def _get(check: HealthCheck, timeout: float) -> tuple[int, bytes, bool]:
+    """Return status, the first bytes, and whether these are all."""
+    parts = urlsplit(check.url)
+    connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout)
+    try:
+        connection.connect()
+        wire: socket.socket = connection.sock
+        watchdog = threading.Timer(timeout, _hang_up, (wire,))
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            headers = {"Connection": "close", "User-Agent": "gatekeeper"} | ({"Host": check.host} if check.host else {})
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            body = response.read(_MOST + 1)
+            return response.status, body[:_MOST], len(body) <= _MOST
+        finally:
+            watchdog.cancel()
+    finally:
+        connection.close()
+
+
+def _connection(scheme: str, host: str, port: int | None, timeout: float) -> http.client.HTTPConnection:
+    if scheme == "https":
+        return http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
+    return http.client.HTTPConnection(host, port, timeout=timeout)
+
+
+def _hang_up(wire: socket.socket) -> None:
+    with suppress(OSError):
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def _wrong_version(body: bytes, version: Version, url: str) -> str | None:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(said, dict) or "version" not in said:
+        return None
+    reported = said["version"]
+    if isinstance(reported, str) and reported.removeprefix("v") == version.removeprefix("v"):
+        return None
+    return f"{url} reports version {_plain(str(reported))}, not {version}"
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:120])

@@ -1,0 +1,55 @@
+"""One entry of pm2's list as a frozen value. pm2 tells much more, secrets included: none of it is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Pm2Process:
+    """One entry of pm2's list. `version`, `commit` and `site` are what the process was started with."""
+
+    pm_id: int
+    name: str
+    namespace: str
+    script: str
+    cwd: str
+    mode: str
+    interpreter: str
+    status: str
+    pid: int
+    restarts: int
+    unstable: int
+    exit_code: int | None
+    site: str
+    version: str
+    commit: str
+    settled: bool
+    """False when pm2 would start it with other GATE_ values the next time."""
+    variables: frozenset[str]
+
+
+def parse(entry: Mapping[str, Any]) -> Pm2Process:
+    """Read an entry of getMonitorData or `jlist`; what pm2 leaves out is empty, 0 or None."""
+    env = entry["pm2_env"]
+    later = env.get("env") or {}
+    code = env.get("exit_code")
+    return Pm2Process(
+        pm_id=int(entry["pm_id"]),
+        name=str(entry.get("name", "")),
+        namespace=str(env.get("namespace", "")),
+        script=str(env.get("pm_exec_path", "")),
+        cwd=str(env.get("pm_cwd", "")),
+        mode=str(env.get("exec_mode", "")).removesuffix("_mode"),
+        interpreter=str(env.get("exec_interpreter", "")),
+        status=str(env.get("status", "")),
+        pid=int(entry.get("pid") or 0),
+        restarts=int(env.get("restart_time") or 0),
+        unstable=int(env.get("unstable_restarts") or 0),
+        exit_code=code if isinstance(code, int) else None,
+        site=str(env.get("GATE_SITE", "")),
+        version=str(env.get("GATE_VERSION", "")),
+        commit=str(env.get("GATE_COMMIT", "")),
+        settled=all(env.get(name) == later.get(name) for name in ("GATE_VERSION", "GATE_COMMIT")),
+        variables=frozenset(later),
+    )

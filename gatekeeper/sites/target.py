@@ -1,0 +1,234 @@
+"""This machine as a place to ship to: what a ship, a recovery and the watch ask of pm2 and the sites.
+
+It never switches `current` and never stages: it makes the processes follow what is there.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gatekeeper.errors import GateError
+from gatekeeper.model import SiteName
+from gatekeeper.sites import ecosystem, plan, procfs
+from gatekeeper.sites.listed import Pm2Process
+from gatekeeper.sites.pm2 import Pm2, base_environment
+from gatekeeper.sites.proof import Place, View
+from gatekeeper.sites.run import SiteRun, Stamp
+from gatekeeper.sites.watch import SiteHealth, glance, judge, look
+
+_RETRY = 0.3
+_UNKNOWN = 20.0
+_MARGIN = 5.0
+_ORPHANS_LAST = 2.5
+"""Seconds that sites may outlive their daemon, and hold their ports."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSeen:
+    """What pm2 and the kernel say of a site at this moment. Nothing was asked of the site itself.
+
+    `status` is pm2's word, or "absent" (pm2 does not have it), "down" (no daemon), "static".
+    """
+
+    status: str
+    pid: int | None = None
+    cwd: str | None = None
+    version: str | None = None
+    commit: str | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTarget:
+    """The sites of one daemon. `current` is the link that their paths go through; `file` pm2's ecosystem file.
+
+    `runs` is always every site of this daemon: what is no longer named is stopped. `only` narrows what else is
+    touched and waited for. Every method raises GATE-504 when pm2 cannot be reached.
+    """
+
+    pm2: Pm2
+    current: Path
+    file: Path
+
+    def preflight(self, runs: Sequence[SiteRun]) -> None:
+        """Raise before anything is touched: 504 for pm2, 501 for a foreign namesake or a port that is taken."""
+        ecosystem.refuse_reserved(runs)
+        self.pm2.require()
+        daemon = self.pm2.daemon()
+        if daemon is not None:
+            plan.refuse_namesakes(runs, self.pm2.processes(), self.current)
+        self._refuse_strangers(runs, patience=0.0 if daemon else _ORPHANS_LAST)
+
+    def reload(self, runs: Sequence[SiteRun], stamp: Stamp, *, only: Collection[str] | None = None) -> None:
+        """Tell pm2 the new state and see it begin: missing sites start, changed ones are replaced, others reload.
+
+        Returns when pm2 has taken on every one, before they are ready: `health` tells the outcome.
+        """
+        self._ensure_daemon(runs)
+        told = self._told(runs, stamp)
+        todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
+        if todo.delete:
+            self._quiet(runs)
+            todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
+            self.pm2.delete((one.pm_id for one in todo.delete), timeout=_longest(runs) + _MARGIN)
+        ecosystem.write(self.file, told)
+        self._apply(todo, runs)
+
+    def health(self, runs: Sequence[SiteRun], stamp: Stamp, release: Path) -> dict[SiteName, SiteHealth]:
+        """Wait until each site is proven healthy in `release`, or hopeless, or out of time; side by side."""
+        return judge(runs, self._places(runs, release), stamp, self.pm2)
+
+    def converge(
+        self, runs: Sequence[SiteRun], stamp: Stamp, release: Path, *, only: Collection[str] | None = None
+    ) -> dict[SiteName, SiteHealth]:
+        """Bring every site to `stamp` in `release`, whatever state it is in, and return how each is then.
+
+        Idempotent; a healthy site is not touched. `current` must lead to `release` already.
+        """
+        self._ensure_daemon(runs)
+        places = self._places(runs, release)
+        self._unstick(runs, places, self._told(runs, stamp))
+        self._quiet(runs)
+        view = look(self.pm2)
+        mine = [run for run in runs if only is None or run.name in only]
+        ill = {run.name for run in mine if not glance(run, places[run.name], stamp, view).healthy}
+        self.reload(runs, stamp, only=ill)
+        return self.health(mine, stamp, release)
+
+    def observe(self, runs: Sequence[SiteRun]) -> dict[SiteName, SiteSeen]:
+        """Return what is there, at once. Never starts a daemon."""
+        up = self.pm2.daemon() is not None
+        processes = self.pm2.processes() if up else ()
+        return {run.name: _seen(run, processes, up=up) for run in runs}
+
+    def stop_all(self) -> None:
+        """Stop every process that this gate started, and the daemon when nothing else is in it."""
+        if self.pm2.daemon() is None:
+            return
+        self._quiet(())
+        ours = [one for one in self.pm2.processes() if plan.is_ours(one, self.current)]
+        self.pm2.delete((one.pm_id for one in ours), timeout=60.0)
+        if not self.pm2.processes():
+            self.pm2.end()
+
+    def _apply(self, todo: plan.Plan, runs: Sequence[SiteRun]) -> None:
+        deadline = time.monotonic() + _longest(runs) + _MARGIN
+        refused = self.pm2.apply(todo.start, todo.reload, ecosystem=self.file)
+        while refused:
+            # "already in progress" is the earlier reload, to an earlier state: it is never counted as this one
+            if time.monotonic() >= deadline:
+                raise _busy(" ".join(sorted(set(refused.values()))))
+            time.sleep(_RETRY)
+            now = {one.pm_id: one for one in self.pm2.processes()}
+            again = [(now[one.pm_id], app) for one, app in todo.reload if one.pm_id in refused and one.pm_id in now]
+            refused = self.pm2.apply((), again, ecosystem=self.file)
+
+    def _ensure_daemon(self, runs: Sequence[SiteRun]) -> None:
+        if self.pm2.daemon() is not None:
+            return
+        self.pm2.boot()
+        self.pm2.require()
+        deadline = time.monotonic() + _ORPHANS_LAST
+        ports = _ports(runs)
+        while procfs.strangers(ports, set()) and time.monotonic() < deadline:
+            time.sleep(_RETRY)
+
+    def _refuse_strangers(self, runs: Sequence[SiteRun], *, patience: float) -> None:
+        daemon = self.pm2.daemon()
+        deadline = time.monotonic() + patience
+        while True:
+            ours = procfs.family(daemon, procfs.parents()) if daemon else set()
+            taken = procfs.strangers(_ports(runs), ours)
+            if not taken:
+                return
+            if time.monotonic() >= deadline:
+                raise _taken(runs, *next(iter(sorted(taken.items()))))
+            time.sleep(_RETRY)
+
+    def _unstick(self, runs: Sequence[SiteRun], places: dict[str, Place], told: dict[str, Any]) -> None:
+        """Move on what a failed ship left half way, while pm2 still keeps the old processes beside it.
+
+        A worker that hangs while it starts from another release is ended: pm2 starts it again from `current`,
+        and when that one is ready lets the old one go. One that pm2 gave up is started. So nothing is lost;
+        at its time-out pm2 would end the old ones whatever is in their place.
+        """
+        view = look(self.pm2)
+        todo = plan.make(runs, told, view.processes, current=self.current, only=None)
+        pairs = [(one, app) for one, app in todo.reload if one.status in ("errored", "stopped")]
+        self.pm2.apply((), pairs, ecosystem=self.file)
+        self.pm2.kill(one.pm_id for one, app in todo.reload if _hangs(one, app, view, places[one.name]))
+
+    def _quiet(self, runs: Sequence[SiteRun]) -> None:
+        """Wait until nothing of ours is being started, stopped or reloaded. Raises 504 when that never ends."""
+        deadline = time.monotonic() + _longest(runs) + _MARGIN
+        while busy := self._commotion():
+            if time.monotonic() >= deadline:
+                raise _busy(busy)
+            time.sleep(_RETRY / 3)
+
+    def _commotion(self) -> str:
+        view = look(self.pm2)
+        listed = {one.pid for one in view.processes}
+        for one in view.processes:
+            if plan.is_ours(one, self.current) and one.status in ("launching", "stopping"):
+                return f'Process {one.pid} of "{one.name}" is {one.status}.'
+        releases = self.current.resolve().parent
+        for pid, cwd in view.children.items():
+            if pid not in listed and Path(cwd).is_relative_to(releases):
+                return f"Process {pid} in {cwd} is on its way out, or pm2 has lost sight of it."
+        return ""
+
+    def _told(self, runs: Sequence[SiteRun], stamp: Stamp) -> dict[str, Any]:
+        return ecosystem.render(runs, stamp, base=base_environment(), logs=self.pm2.home / "logs")
+
+    def _places(self, runs: Sequence[SiteRun], release: Path) -> dict[str, Place]:
+        return {run.name: Place(release, run.cwd.relative_to(self.current)) for run in runs}
+
+
+def _hangs(one: Pm2Process, app: ecosystem.App, view: View, place: Place) -> bool:
+    cwd = view.children.get(one.pid, "")
+    starting = one.status == "launching" and one.mode == "cluster" and bool(app["wait_ready"])
+    return starting and place.has(cwd) and cwd != str(place.folder)
+
+
+def _seen(run: SiteRun, processes: Sequence[Pm2Process], *, up: bool) -> SiteSeen:
+    own = plan.belonging(run, processes)
+    if run.mode == "static" or not own:
+        return SiteSeen("static" if run.mode == "static" else "absent" if up else "down")
+    worst = next((one for one in own if one.status != "online"), own[0])
+    return SiteSeen(
+        status=worst.status,
+        pid=worst.pid or None,
+        cwd=procfs.cwd(worst.pid) if worst.pid else None,
+        version=worst.version or None,
+        commit=worst.commit or None,
+        restarts=sum(one.restarts for one in own),
+    )
+
+
+def _ports(runs: Sequence[SiteRun]) -> frozenset[int]:
+    return frozenset[int]().union(*(run.ports for run in runs))
+
+
+def _longest(runs: Sequence[SiteRun]) -> float:
+    """Seconds after which pm2 has ended any start or reload, one way or the other."""
+    return max((ecosystem.patience(run) + run.kill_timeout for run in runs), default=_UNKNOWN)
+
+
+def _busy(what: str) -> GateError:
+    return GateError(
+        f"pm2 does not come to rest: {what}",
+        code="GATE-504",
+        hints=("Look at `pm2 list` and the processes of its daemon, end what does not belong, then: gatekeeper tick",),
+    )
+
+
+def _taken(runs: Sequence[SiteRun], port: int, holder: str) -> GateError:
+    site = next(run.name for run in runs if port in run.ports)
+    return GateError(
+        f'Port {port} of site "{site}" is held by {holder}, which this gate did not start.',
+        code="GATE-501",
+        hints=(f"Stop it, or give {site} another port in sites.toml, then: gatekeeper config check",),
+    )
