@@ -22,7 +22,8 @@ REFUSING = """#!/bin/sh
 echo 'error: GATE-202 no surface named "sho". Surfaces are matched whole, never by prefix.'
 echo 'hint: Did you mean "shop"?'
 echo 'gate: {"v":1,"event":"refused","id":"fix-1","code":"GATE-202","state":null,"retry":"after_fix",\
-"next":[["git","-c","trailer.ifexists=replace","commit","--amend","--no-edit","--trailer","Surface: shop, web"],\
+"next":[["git","-c","trailer.ifexists=replace","commit","--amend","--no-edit",\
+"--trailer","Surface: shop, web","--trailer","Bump: minor"],\
 ["git","push","--force","origin","HEAD:request/fix-1"]],"field":"Surface","allowed":["shop","web"]}'
 exit 1
 """
@@ -263,7 +264,7 @@ def test_a_refusal_hands_back_this_command_with_the_better_value(world: World) -
             "--id",
             "fix-1",
             "--bump",
-            "patch",
+            "minor",
         ]
     ]
     done = world.run(*wrong)
