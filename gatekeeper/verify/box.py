@@ -25,6 +25,8 @@ _ETC = (
     *("mime.types", "protocols", "services"),
 )
 """Never /etc/ssl whole: a Librarian that is root could read the private keys in it."""
+_PROC = ("sys", "sysrq-trigger", "bus", "irq", "fs", "acpi", "scsi", "mtrr")
+"""Writable by user id 0 without any capability, which a box of root's has outside: core_pattern runs programs."""
 WRITTEN = {
     "/etc/passwd": f"root:x:0:0:root:/root:/bin/sh\ncheck:x:{NOBODY}:{NOBODY}:check:/tmp:/bin/sh\n",
     "/etc/group": f"root:x:0:\ncheck:x:{NOBODY}:\n",
@@ -126,6 +128,7 @@ def _system_mounts(box: Box, wires: Wires, system: System) -> tuple[str, ...]:
         *(word for name in _ETC for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")),
         *(word for path, fd in wires.files.items() for word in ("--file", str(fd), path)),
         *("--proc", "/proc", "--dev", "/dev"),
+        *(word for name in _PROC for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
         *("--size", str(box.tmp), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
         *("--size", str(box.tmp), "--tmpfs", "/tmp"),  # noqa: S108
         *(word for path in box.read_only for word in ("--ro-bind", path, path)),

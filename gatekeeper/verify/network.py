@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from select import select
 
 from gatekeeper import process
 from gatekeeper.errors import GateError
@@ -49,7 +50,7 @@ def connect(inside: Inside, cancel: process.Cancel | None) -> None:
             )
         except FileNotFoundError:
             raise _no_network("slirp4netns is not installed") from None
-    if done.status != 0 and not done.cancelled:
+    if done.status != 0 and not done.cancelled and not select([inside.ended], [], [], 0)[0]:
         raise _no_network((done.text.splitlines() or [f"slirp4netns ended with status {done.status}"])[-1])
 
 
