@@ -90,6 +90,8 @@ class _Walk:
             return self.value([raw], inner, key)
         if written == "url or a table" and isinstance(raw, str):
             return self.value({"url": raw}, inner, key)
+        if written == "url or a table" and not isinstance(raw, dict):
+            return self._report(key, raw, "It must be an address in quotes, or a table with `url`.")
         return self.value(raw, inner, key)
 
     def _amount(self, raw: object, kind: kinds.Type, written: str, key: str) -> Any:
@@ -133,8 +135,6 @@ def _allowed(kind: kinds.Type) -> str:  # noqa: PLR0911
     match kind:
         case kinds.Metadata(extra={"written": "duration" | "size" as written}):
             return _AMOUNTS[written][2]
-        case kinds.Metadata(extra={"written": "url or a table"}):
-            return "an address in quotes, or a table with `url`"
         case kinds.Metadata(type=inner):
             return _allowed(inner)
         case kinds.LiteralType(values=values):

@@ -74,8 +74,8 @@ def _judge(tables: Mapping[str, object], file: str) -> tuple[Config, tuple[Probl
 def _follows(one: Found, said: str) -> bool:
     """Return whether it may only follow from the mistake at `said`, and would mislead."""
     key = one[0]
-    no_sites = key == "sites" and said.startswith("sites.")
-    return key == said or key.startswith((f"{said}.", f"{said}[")) or no_sites
+    rests_on_below = key == "sites" or key.endswith(".health")
+    return key == said or key.startswith((f"{said}.", f"{said}[")) or (rests_on_below and said.startswith(f"{key}."))
 
 
 def _section(one: Found) -> int:

@@ -1,26 +1,28 @@
 """Times and sizes as people write them, "1h30m" and "512M", to and from plain numbers."""
 
 import re
+from decimal import Decimal
 
 _SECONDS = {"w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _BYTES = {"T": 2**40, "G": 2**30, "M": 2**20, "K": 2**10, "B": 1}
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,6})?"
+_NUMBER = r"[0-9]{1,20}(?:\.[0-9]{1,6})?"
 _DURATION = re.compile("".join(f"(?:(?P<{unit}>{_NUMBER}){unit})?" for unit in _SECONDS))
 _SIZE = re.compile(rf"(?P<number>{_NUMBER})(?P<unit>[TGMKB])")
 
 
 def seconds(text: str) -> float | None:
-    """Return the seconds of "1h30m", units from large to small; None when it is not written so."""
+    """Return the seconds of "1h30m", to the millisecond, units from large to small; None if not written so."""
     match = _DURATION.fullmatch(text)
     if not text or match is None:
         return None
-    return sum(float(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
+    parts = (float(number) * _SECONDS[unit] for unit, number in match.groupdict(default="0").items())
+    return round(sum(parts), 3)
 
 
 def size(text: str) -> int | None:
     """Return the bytes of "512M", a K being 1024; None when it is not written so."""
     match = _SIZE.fullmatch(text)
-    return None if match is None else int(float(match["number"]) * _BYTES[match["unit"]])
+    return None if match is None else int(Decimal(match["number"]) * _BYTES[match["unit"]])
 
 
 def spell_seconds(amount: float) -> str:

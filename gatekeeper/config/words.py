@@ -81,8 +81,8 @@ def label(text: str) -> str | None:
 
 def tree_path(text: str) -> str | None:
     """Judge a path below something: relative, in its shortest form, and not out of it."""
-    if not text:
-        return "It is empty."
+    if text in ("", "."):
+        return "It must name something." if text else "It is empty."
     if not text.isprintable() or "\\" in text:
         return "A path holds no backslash and no invisible character."
     if text.startswith("/"):
@@ -91,7 +91,7 @@ def tree_path(text: str) -> str | None:
         return 'It must not lead out: ".." is not allowed.'
     if ".git" in text.casefold().split("/"):
         return "Git's own folder is never part of the tree."
-    return _shortest(text, allowed=text != ".")
+    return _shortest(text)
 
 
 def tree_path_or_all(text: str) -> str | None:
@@ -117,7 +117,7 @@ def absolute_path(text: str) -> str | None:
         return "It must be absolute, with a / at its start."
     if not text.isprintable():
         return "A path holds no invisible character."
-    return _shortest(text, allowed=not text.startswith("//"))
+    return _shortest(text)
 
 
 def variable(text: str) -> str | None:
@@ -191,8 +191,6 @@ def _holds_key(kind: str, body: str) -> bool:
     return blob.startswith(said) and len(blob) > len(said) + 4
 
 
-def _shortest(text: str, *, allowed: bool) -> str | None:
-    shortest = posixpath.normpath(text)
-    if allowed and shortest == text:
-        return None
-    return f"Write it in its shortest form, {spelled(shortest.replace('//', '/'))}."
+def _shortest(text: str) -> str | None:
+    shortest = posixpath.normpath(text).replace("//", "/")
+    return None if shortest == text else f"Write it in its shortest form, {spelled(shortest)}."
