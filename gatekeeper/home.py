@@ -73,6 +73,11 @@ class Home:
         return self.var / "next.json"
 
     @property
+    def applied_toml(self) -> Path:
+        """The last valid sites.toml: what counts while the one above is not."""
+        return self.var / "applied.toml"
+
+    @property
     def builds(self) -> Path:
         """Build outputs, a folder a key."""
         return self.var / "builds"

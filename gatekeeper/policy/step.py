@@ -291,7 +291,7 @@ def _block(guilty: Guilty, seen: Snapshot) -> Step:
     with_others = f", behind {', '.join(r.id for r in guilty.behind)}" if guilty.behind else ""
     text = f"Check {guilty.job.name} {what} on `release` with this request{with_others}."
     push = ("git", "push", "--force", "origin", f"HEAD:request/{result.id}")
-    rests_on = {f"definition {guilty.job.name}": guilty.job.definition}
+    rests_on = {f"definition {guilty.job.name}": guilty.job.definition, "verdict": guilty.job.key}
     rests_on |= {f"request {r.id}": r.tip for r in guilty.behind}
     return Mark(result, State.BLOCKED, Reason(code, text, (push,)), rests_on, verdict=guilty.verdict)
 

@@ -44,6 +44,11 @@ class Ledger:
         """Note an event for the next commit; `data` is JSON."""
         self._records.append((event, subject, actor, data))
 
+    def next_sequence(self) -> int:
+        """Return the number that the next noted record will have."""
+        last = records.newest(self.git)
+        return (last.record.sequence if last else 0) + len(self._records) + 1
+
     def result(self, result: Result) -> None:
         """Note a request's new state for the next commit, which sets its time."""
         self._results.append(result)

@@ -32,6 +32,20 @@ def add(signer: Signer, verdicts: Iterable[Verdict], *, at: float) -> Change:
     return Change(VERDICTS, old or NO_OID, commit)
 
 
+def forget(signer: Signer, keys: Iterable[str], *, at: float) -> Change | None:
+    """Write a tree without the verdicts of `keys`, so that their jobs run anew; None when there is none at all."""
+    git = signer.git
+    old = git.resolve(VERDICTS)
+    if old is None:
+        return None
+    with git.own_index() as index:
+        git.run("read-tree", old, env=index)
+        lines = "".join(f"0 {'0' * 40}\t{_path(key)}\n" for key in keys)
+        git.run("update-index", "--index-info", stdin=lines.encode(), env=index)
+        tree = Oid(git.text("write-tree", env=index))
+    return Change(VERDICTS, old, signer.commit(tree=tree, parents=(), message="Verdicts\n", at=at, signed=False))
+
+
 def decode(content: bytes) -> Verdict:
     """Parse one verdict's file."""
     fields = json.loads(content)

@@ -1,0 +1,26 @@
+"""The opened gate: everything that whoever holds its lock works with during one heartbeat."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatekeeper.config.schema import Config
+from gatekeeper.home import Home
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.ledger import Clock, Ledger
+from gatekeeper.repo.sign import Signer
+from gatekeeper.sites.target import LocalTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One gate, opened for writing; `config` is the one in force, `policy` what the hooks judge by."""
+
+    home: Home
+    config: Config
+    policy: Mapping[str, Any]
+    git: Git
+    signer: Signer
+    ledger: Ledger
+    target: LocalTarget
+    clock: Clock

@@ -1,0 +1,1 @@
+"""The one process that writes `release`: observe, decide, act, record, until nothing is left to do."""

@@ -1,0 +1,236 @@
+"""Carries one step out. The only writes; what can be expected to go wrong is a value, not an exception."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from gatekeeper.gate import Gate
+from gatekeeper.librarian import cargo, decisions
+from gatekeeper.librarian.checking import check
+from gatekeeper.librarian.observe import Recollection, runs_digest, version_of
+from gatekeeper.model import BAD, KEEP, NO_OID, Actor, Ask, Reason, Ref, Result, State, Verdict
+from gatekeeper.policy import step as steps
+from gatekeeper.policy.step import Snapshot, Step
+from gatekeeper.process import Cancel
+from gatekeeper.repo import spool
+from gatekeeper.repo.git import Change
+from gatekeeper.repo.ledger import utc
+from gatekeeper.ship import protocol, runs
+from gatekeeper.ship.plan import Cause, Landing
+from gatekeeper.ship.protocol import Cargo, Rebuild, Shipped, Stranded, Undone
+from gatekeeper.ship.publish import retire
+
+Tell = Callable[[str], None]
+_EXCERPT = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What a step is carried out with, besides the gate: what is known, how to be stopped, who is told."""
+
+    mind: Recollection
+    cancel: Cancel
+    tell: Tell
+
+
+def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None:  # noqa: C901, PLR0911, PLR0912 - one line a step
+    """Carry out one step; return what a person must be told when it went wrong, or None."""
+    match step:
+        case steps.Recover():
+            hands.tell(f"recovered: {protocol.recover(gate)}")
+        case steps.Sweep(result):
+            retire(gate, Landing(result.id, result.tip))
+        case steps.Seal(reports):
+            _seal(gate, reports)
+        case steps.Close(result, wished):
+            return _close(gate, result, hands.tell, wished=wished)
+        case steps.File(arrival):
+            _file(gate, arrival, hands.tell)
+        case steps.CarryOut(decision):
+            return decisions.carry_out(gate, seen, decision, hands.mind, hands.cancel, hands.tell)
+        case steps.Converge(sites):
+            return _converge(gate, sites, hands)
+        case steps.Reconfigure(sites):
+            hands.tell(f"reconfiguring {', '.join(sites)}")
+            return ship(gate, cargo.of_present(gate, seen.release, hands.mind), hands.tell)
+        case steps.Mark():
+            return _mark(gate, step, hands.tell)
+        case steps.Verify(stage, wanted, train):
+            names = ", ".join(request.id for request in train) or "release"
+            hands.tell(
+                f"verifying {names}: {', '.join(str(job.name) for job in wanted.jobs)} on tree {stage.tree[:12]}"
+            )
+            check(gate, wanted.jobs, hands.mind, hands.cancel, hands.tell)
+        case steps.Ship():
+            known = {standing.result.id: standing.result for standing in seen.standings}
+            results = [known[request.id] for request in step.requests]
+            return ship(gate, cargo.of_train(gate, step, results, hands.mind), hands.tell)
+        case steps.Tried(result):
+            _tried(gate, result, hands.tell)
+        case steps.Rest(_, alarm):
+            return alarm
+        case _:
+            assert_never(step)
+    return None
+
+
+def ship(gate: Gate, freight: Cargo, tell: Tell) -> Reason | None:
+    """Ship, say how it went, and return what a person must be told when it went wrong."""
+    plan = freight.plan
+    tell(f"shipping {plan.version} ({plan.cause}) to {len(freight.live.runs)} sites")
+    outcome = protocol.ship(gate, freight)
+    match outcome:
+        case Shipped(_, sites):
+            tell(f"shipped {plan.version}: {len(sites)} sites healthy; {'; '.join(freight.intents)}")
+            return None
+        case Undone(_, reason):
+            if plan.cause is Cause.RECONFIGURE:
+                _remember_bad_plan(gate, freight)
+            tell(f"rolled back: {reason.text}")
+            return reason
+        case Stranded(reason):
+            tell(f"STRANDED: {reason.text}")
+            return reason
+        case Rebuild(key):
+            tell(f"put off: the output of build {key[:12]} had changed; it is built again")
+            return None
+        case _:
+            assert_never(outcome)
+
+
+def _remember_bad_plan(gate: Gate, freight: Cargo) -> None:
+    """A way to run the sites that failed is not tried again unchanged: sites.toml must change, or a person say so."""
+    ref = Ref(BAD + runs_digest(freight.live.runs))
+    gate.ledger.move(Change(ref, gate.git.resolve(ref) or NO_OID, freight.plan.candidate))
+    gate.ledger.commit("a configuration that failed")
+
+
+def _seal(gate: Gate, reports: Iterable[str]) -> None:
+    files = tuple(reports)
+    for entry in spool.read(gate.home.spool):
+        if entry.file in files and entry.event in ("refused", "broken"):
+            told = {key: str(entry.fields.get(key, ""))[:500] for key in ("code", "ref", "old", "new", "text", "at")}
+            subject = f"{told['code'] or 'an entry that cannot be read'} {told['ref']!a}"
+            gate.ledger.record("refused", subject, actor=entry.actor, **told)
+    gate.ledger.commit("sealed")
+    spool.drop(gate.home.spool, files)
+
+
+def _close(gate: Gate, result: Result, tell: Tell, *, wished: bool) -> Reason | None:
+    if wished:
+        tell(f"withdrawn: {result.id}")
+        reason = Reason("GATE-407", "Its agent, or an operator, withdrew it.")
+        gate.ledger.record("withdrawn", result.id, actor=result.agent, id=result.id, tip=result.tip)
+    else:
+        text = f"refs/heads/request/{result.id} is gone, and nobody asked for that through the door."
+        reason = Reason("GATE-502", text)
+        gate.ledger.record("tampered", text, id=result.id, tip=result.tip, code="GATE-502")
+    gate.ledger.result(replace(result, state=State.WITHDRAWN, reason=reason, rests_on={}))
+    gate.ledger.move(*_keep(gate, result))
+    gate.ledger.commit("closed")
+    return None if wished else reason
+
+
+def _file(gate: Gate, arrival: steps.Arrival, tell: Tell) -> None:
+    """Give a tip its place in the order, which is the number of its record; block at once what may not land."""
+    known = decisions.read_result(gate, arrival.id)
+    refused = arrival.asked if isinstance(arrival.asked, Reason) else None
+    ask = Ask((), "", arrival.tip) if isinstance(arrival.asked, Reason) else arrival.asked
+    result = Result(
+        id=arrival.id,
+        tip=arrival.tip,
+        attempt=known.attempt + 1 if known else 1,
+        state=State.BLOCKED if refused else State.QUEUED,
+        agent=Actor(known.agent.name, arrival.agent.assurance, known.agent.role) if known else arrival.agent,
+        ask=ask,
+        sequence=gate.ledger.next_sequence(),
+        filed_at=utc(gate.clock()),
+        updated_at="",
+        reason=refused,
+    )
+    if known and not known.state.final and known.tip != arrival.tip:
+        gate.ledger.move(*_keep(gate, known))
+    told = {"id": result.id, "tip": result.tip, "attempt": result.attempt, "surfaces": list(ask.surfaces)}
+    told |= {"intent": ask.intent, "artifact": ask.artifact, "urgency": ask.urgency, "bump": ask.bump}
+    gate.ledger.record("filed", f"{result.id} by {arrival.agent.name}: {ask.intent}", actor=arrival.agent, **told)
+    if refused:
+        gate.ledger.record("blocked", f"{result.id}: {refused.code}", id=result.id, tip=result.tip, code=refused.code)
+    gate.ledger.result(result)
+    gate.ledger.commit(f"filed {result.id}")
+    tell(f"filed: {result.id} by {arrival.agent.name} ({', '.join(ask.surfaces)}): {ask.intent}")
+    if refused:
+        tell(f"blocked: {result.id}: {refused.code} {refused.text}")
+
+
+def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
+    result = step.result
+    if step.state is State.SHIPPED:
+        _landed_elsewhere(gate, result, tell)
+        return None
+    reason = _with_excerpt(step.reason, step.verdict)
+    marked = replace(result, state=step.state, reason=reason, rests_on=dict(step.rests_on), not_before=step.not_before)
+    gate.ledger.result(marked)
+    if step.state is not State.VERIFYING and (step.state, reason) != (result.state, result.reason):
+        event = "requeued" if step.state is State.QUEUED and reason is None else str(step.state)
+        told = f"{result.id}: {reason.code} {reason.text}" if reason else result.id
+        log = step.verdict.log if step.verdict else None
+        code = reason.code if reason else None
+        gate.ledger.record(event, told[:300], id=result.id, tip=result.tip, code=code, log=log)
+        tell(f"{event}: {told}")
+    gate.ledger.commit(f"{result.id} {step.state}")
+    return reason if step.state in (State.BLOCKED, State.HELD) else None
+
+
+def _with_excerpt(reason: Reason | None, verdict: Verdict | None) -> Reason | None:
+    """Add the end of what a check printed to the sentence that blames it."""
+    if reason is None or verdict is None or not verdict.excerpt:
+        return reason
+    return replace(reason, text=f"{reason.text} It said: {' '.join(verdict.excerpt.split())[-_EXCERPT:]}")
+
+
+def _landed_elsewhere(gate: Gate, result: Result, tell: Tell) -> None:
+    """A tip that went live inside another request is done: it says in which version."""
+    version = version_of(gate, result.tip)
+    gate.ledger.record("landed", f"{result.id} in {version}", id=result.id, tip=result.tip, version=version)
+    gate.ledger.result(replace(result, state=State.SHIPPED, reason=None, rests_on={}, version=version))
+    gate.ledger.commit("landed")
+    retire(gate, Landing(result.id, result.tip))
+    tell(f"landed: {result.id} is in {version} already")
+
+
+def _tried(gate: Gate, result: Result, tell: Tell) -> None:
+    gate.ledger.record("tried", f"{result.id}: verified, not shipped as asked", id=result.id, tip=result.tip)
+    gate.ledger.result(replace(result, state=State.VERIFIED, reason=None, rests_on={}))
+    gate.ledger.move(*_keep(gate, result))
+    gate.ledger.commit("tried")
+    retire(gate, Landing(result.id, result.tip))
+    tell(f"verified: {result.id}; it is not shipped, as it asked")
+
+
+def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:
+    """Start again what is down; a link that somebody else moved is reported and left."""
+    hands.mind.looked_after = True
+    live = runs.load(gate.home.live_plan)
+    if live is None:
+        return None
+    folder = gate.home.releases / live.folder
+    if gate.home.current.resolve() != folder.resolve():
+        text = f"live/current leads to {gate.home.current.resolve().name}, not to {live.folder}. It was left as it is."
+        return Reason("GATE-502", text)
+    named = tuple(sites)
+    hands.tell(f"bringing back {', '.join(named)}")
+    seen = gate.target.converge(live.runs, live.stamp, folder, only=named)
+    sick = {name: site.reason for name, site in seen.items() if not site.healthy}
+    gate.ledger.record("converged", ", ".join(named), sites=list(named), sick=sick)
+    gate.ledger.commit("converged")
+    if not sick:
+        return None
+    told = "; ".join(f"{name}: {reason}" for name, reason in sick.items())
+    return Reason("GATE-504", f"These sites do not run what `release` says: {told}")
+
+
+def _keep(gate: Gate, result: Result) -> tuple[Change, ...]:
+    """Keep the tip of an attempt that did not land from being pruned."""
+    ref = Ref(f"{KEEP}{result.id}/{result.attempt}")
+    old = gate.git.resolve(ref) or NO_OID
+    return (Change(ref, old, result.tip),) if old != result.tip else ()

@@ -1,0 +1,122 @@
+"""Makes a step's ship concrete: version, candidate, what is staged, what each request becomes. Writes objects only."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from gatekeeper.gate import Gate
+from gatekeeper.librarian.observe import Recollection, desired_runs, ground
+from gatekeeper.model import TAGS, Oid, Release, RequestId, Result, Stage, State, Version
+from gatekeeper.policy import versions
+from gatekeeper.policy.step import Ship
+from gatekeeper.repo import verdicts
+from gatekeeper.ship import publish
+from gatekeeper.ship.plan import Cause, Landing, Phase, Plan
+from gatekeeper.ship.protocol import Cargo
+from gatekeeper.ship.runs import LivePlan
+from gatekeeper.ship.stage import Load, Output
+from gatekeeper.sites.run import Stamp
+from gatekeeper.verify import jobs
+
+
+def of_train(gate: Gate, step: Ship, results: Sequence[Result], mind: Recollection) -> Cargo:
+    """Return the cargo of a train; without requests it is the first start of the imported `release`."""
+    base, last = step.train[0], step.train[-1]
+    version = next_version(gate, (result.ask.bump for result in results))
+    verified = f"{last.tree} ({len(step.verdicts)} checks passed)"
+    candidate = publish.merge_commits(gate, step.train, version, verified)
+    plan = Plan(
+        phase=Phase.CANDIDATE,
+        cause=Cause.TRAIN if results else Cause.START,
+        version=version,
+        candidate=candidate,
+        tree=last.tree,
+        landings=tuple(Landing(result.id, result.tip) for result in results),
+    )
+    return Cargo(
+        plan=plan,
+        load=load(gate, last.tree, mind),
+        live=live_plan(gate, plan),
+        intents=tuple(result.ask.intent for result in results) or (_imported(gate, base.commit),),
+        results=tuple(results),
+        final=tuple(_landed(result, version) for result in results),
+        touches=_touches(gate, step.train, mind),
+        red=tuple(verdict.job for verdict in step.red),
+    )
+
+
+def of_present(gate: Gate, release: Release, mind: Recollection) -> Cargo:
+    """Return the cargo that ships the present tree again, because sites.toml changed how sites run."""
+    version = release.version
+    assert version is not None  # noqa: S101 - only a live release is reconfigured
+    plan = Plan(Phase.CANDIDATE, Cause.RECONFIGURE, version, release.commit, release.tree, ())
+    live = live_plan(gate, plan)
+    count = len(list(gate.home.releases.glob(f"{live.folder}*")))
+    fresh = replace(live, folder=f"{live.folder}.{count}" if count else live.folder)
+    return Cargo(plan, load(gate, release.tree, mind), fresh, ("sites.toml changed how the sites run",))
+
+
+def of_rollback(
+    gate: Gate, release: Release, to: Version, tree: Oid, taken_out: Sequence[Result], words: str, mind: Recollection
+) -> Cargo:
+    """Return the cargo of a rollback: a new version on top of `release` with the tree of an old one."""
+    version = next_version(gate, ())
+    subject = f"Roll back to {to}: {words}"
+    trailers = [("Rollback-To", to), ("Version", version), *(("Takes-Out", result.id) for result in taken_out)]
+    candidate = publish.single_commit(gate, tree=tree, parent=release.commit, subject=subject, trailers=trailers)
+    plan = Plan(Phase.CANDIDATE, Cause.ROLLBACK, version, candidate, tree, ())
+    return Cargo(
+        plan=plan,
+        load=load(gate, tree, mind),
+        live=live_plan(gate, plan),
+        intents=(subject,),
+        final=tuple(replace(result, state=State.ROLLED_BACK, version=version) for result in taken_out),
+        told={"rollback_to": to, "takes_out": [result.id for result in taken_out]},
+    )
+
+
+def next_version(gate: Gate, bumps: Iterable[str]) -> Version:
+    """Return the version after every version tag there is, whoever made it."""
+    names = (ref.removeprefix(TAGS) for ref in gate.git.refs(TAGS))
+    return versions.following(names, bumps)
+
+
+def load(gate: Gate, tree: Oid, mind: Recollection) -> Load:
+    """Return what the folder of a tree is made of: its builds must have passed."""
+    place = ground(gate, tree, mind)
+    made = jobs.builds(gate.config, place)
+    known = verdicts.lookup(gate.git, (work.job.key for work in made))
+    outputs = tuple(
+        Output(output, work.job.key, known[work.job.key].output)
+        for work in made
+        if work.job.key in known and known[work.job.key].output
+        for output in work.outputs
+    )
+    return Load(tree, outputs, jobs.present(gate.config, place))
+
+
+def live_plan(gate: Gate, plan: Plan) -> LivePlan:
+    """Return how the sites run when the plan is live."""
+    folder = gate.home.release(plan.version, plan.candidate).name
+    return LivePlan(Stamp(plan.version, plan.candidate), folder, desired_runs(gate, plan.tree))
+
+
+def _touches(gate: Gate, train: Sequence[Stage], mind: Recollection) -> dict[RequestId, frozenset[str]]:
+    """Return the sites whose inputs each request of the train changed."""
+    grounds = [ground(gate, stage.tree, mind) for stage in train]
+    touched = {}
+    for before, after, stage in zip(grounds, grounds[1:], train[1:], strict=True):
+        assert stage.request is not None  # noqa: S101 - only the first stage is `release` itself
+        touched[stage.request.id] = frozenset(
+            name
+            for name, site in gate.config.sites.items()
+            if any(before.oids.get(path) != after.oids.get(path) for path in (site.path, *site.uses))
+        )
+    return touched
+
+
+def _landed(result: Result, version: Version) -> Result:
+    return replace(result, state=State.SHIPPED, reason=None, rests_on={}, version=version, not_before=None)
+
+
+def _imported(gate: Gate, commit: Oid) -> str:
+    return gate.git.text("show", "-s", "--no-show-signature", "--format=%s", commit)[:200] or "Start"

@@ -1,0 +1,65 @@
+"""One heartbeat: observe, decide, act, again and again until nothing is left to do."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gatekeeper.errors import GateError
+from gatekeeper.gate import Gate
+from gatekeeper.librarian.act import Hands, act
+from gatekeeper.librarian.keeping import keep_house
+from gatekeeper.librarian.observe import Recollection, observe
+from gatekeeper.model import Reason
+from gatekeeper.policy.step import Rest, Snapshot, Step, next_step
+from gatekeeper.process import Cancel
+from gatekeeper.repo.export import write_file
+from gatekeeper.repo.ledger import utc
+
+Tell = Callable[[str], None]
+_SAME = 3
+"""How often the very same step may follow itself before the heartbeat stops: nothing may hang on one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a heartbeat left: why it stopped, and what a person must be told."""
+
+    rest: str
+    alarms: tuple[Reason, ...]
+
+
+def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float) -> Beat:
+    """Do everything that can be done now. Stops between steps when `cancel` is thrown.
+
+    Raises GateError when the sites, the sandbox or the disk are not usable: the next heartbeat tries again.
+    """
+    mind, alarms, last, repeated = Recollection(), list[Reason](), None, 0
+    hands = Hands(mind, cancel, tell)
+    _note(gate, period)
+    while not cancel.thrown:
+        seen = observe(gate, mind)
+        step = next_step(seen)
+        repeated = repeated + 1 if step == last else 0
+        if repeated == _SAME:
+            raise GateError(
+                f"The step {type(step).__name__} leads nowhere.", code="GATE-506", hints=("gatekeeper log",)
+            )
+        alarm = act(gate, seen, step, hands)
+        alarms += [alarm] if alarm else []
+        if isinstance(step, Rest):
+            keep_house(gate)
+            return Beat(step.why, tuple(alarms))
+        last = step
+    return Beat("stopped between two steps", tuple(alarms))
+
+
+def plan(gate: Gate) -> tuple[Snapshot, Step]:
+    """Return what the next heartbeat would begin with; moves no ref and touches no site."""
+    seen = observe(gate, Recollection())
+    return seen, next_step(seen)
+
+
+def _note(gate: Gate, period: float) -> None:
+    """Tell the hooks when the last heartbeat was and the next is due."""
+    now = gate.clock()
+    write_file(gate.home.beat, json.dumps({"last": utc(now), "next": utc(now + period)}).encode() + b"\n")

@@ -1,0 +1,289 @@
+"""Reads everything that the next step is decided on, and nothing else: one snapshot."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gatekeeper import process
+from gatekeeper.errors import GateError
+from gatekeeper.gate import Gate
+from gatekeeper.librarian.arrival import arrival
+from gatekeeper.librarian.train import Formed, Memory, Yard
+from gatekeeper.librarian.windows import closed
+from gatekeeper.model import (
+    BAD,
+    FROZEN,
+    RELEASE,
+    REQUESTS,
+    RESULTS,
+    SHIPPING,
+    TAGS,
+    Job,
+    Oid,
+    Ref,
+    Release,
+    RequestId,
+    Result,
+    Stage,
+    State,
+    Verdict,
+    Version,
+)
+from gatekeeper.policy import versions
+from gatekeeper.policy.step import Arrival, Snapshot, Standing
+from gatekeeper.repo import results, spool, verdicts
+from gatekeeper.repo.sign import EMAIL
+from gatekeeper.ship import runs
+from gatekeeper.sites.run import SiteRun
+from gatekeeper.verify import jobs
+from gatekeeper.verify.jobs import Ground, Work, digest
+
+PLACEHOLDER = "_"
+_FORGOTTEN = 3600.0
+
+
+@dataclass(slots=True)
+class Recollection:
+    """What one heartbeat need not find out twice."""
+
+    memory: Memory = field(default_factory=Memory)
+    results: dict[Oid, Result] = field(default_factory=dict)
+    toolchain: str | None = None
+    works: dict[str, tuple[Work, Oid]] = field(default_factory=dict)
+    """Every job seen, by key, and a tree to run it on."""
+    looked_after: bool = False
+    """Sites that ail are brought back once a heartbeat, not again and again."""
+    first: tuple[RequestId, ...] = ()
+
+
+def observe(gate: Gate, mind: Recollection) -> Snapshot:
+    """Return the state of everything at this moment. Writes no ref; trial merges leave objects behind."""
+    refs = gate.git.refs()
+    release = present_release(gate, refs)
+    shipping = refs.get(SHIPPING)
+    if shipping is not None:
+        return Snapshot(release, shipping=shipping)
+    entries = spool.read(gate.home.spool)
+    known = known_results(gate, refs, mind)
+    open_tips = {
+        RequestId(ref.removeprefix(REQUESTS)): oid
+        for ref, oid in refs.items()
+        if ref.startswith(REQUESTS) and ref != REQUESTS + PLACEHOLDER
+    }
+    current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
+    standing = [result for result in current.values() if not result.state.final]
+    formed, definitions = _form(gate, refs, release, standing, open_tips, mind)
+    stages, found = _with_jobs(gate, formed, release, mind)
+    return Snapshot(
+        release=release,
+        leftovers=tuple(result for result in current.values() if result.state is State.SHIPPED),
+        reports=_reports(entries, known, gate.clock()),
+        vanished=tuple(r for r in known.values() if r.id not in open_tips and not _ended(r)),
+        withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),
+        arrivals=_arrivals(gate, open_tips, current, known, entries),
+        decisions=tuple(spool.decision(entry) for entry in entries if entry.event == "decision"),
+        changed_sites=_changed_sites(gate, release, refs),
+        ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
+        standings=formed.standings,
+        train=stages,
+        verdicts=found,
+        closed=closed(gate, FROZEN in refs),
+        bad_trees=frozenset(Oid(ref.removeprefix(BAD)) for ref in refs if ref.startswith(BAD)),
+        definitions=definitions,
+    )
+
+
+def present_release(gate: Gate, refs: Mapping[Ref, Oid]) -> Release:
+    """Return what `release` holds; its version is the highest tag of ours that points at it."""
+    commit = refs.get(RELEASE)
+    if commit is None:
+        raise GateError("The repository has no `release`.", code="GATE-502", hints=("gatekeeper init makes one",))
+    form = "--format=%(taggeremail:trim) %(refname:strip=2)"
+    pointed = gate.git.text("for-each-ref", f"--points-at={commit}", form, f"{TAGS}v*").splitlines()
+    ours = (line.removeprefix(f"{EMAIL} ") for line in pointed if line.startswith(f"{EMAIL} "))
+    return Release(versions.newest(ours), commit, gate.git.tree_of(commit))
+
+
+def known_results(gate: Gate, refs: Mapping[Ref, Oid], mind: Recollection) -> dict[RequestId, Result]:
+    """Return every result, each read once a heartbeat."""
+    found = {}
+    for ref, oid in refs.items():
+        if ref.startswith(RESULTS):
+            if oid not in mind.results:
+                mind.results[oid] = results.read(gate.git, oid)
+            found[RequestId(ref.removeprefix(RESULTS))] = mind.results[oid]
+    return found
+
+
+def desired_runs(gate: Gate, tree: Oid) -> tuple[SiteRun, ...]:
+    """Return how the sites of a tree are to run by today's sites.toml."""
+    ground = _ground(gate, tree, "")
+    return runs.runs(gate.config, gate.home, ground.has)
+
+
+def ground(gate: Gate, tree: Oid, mind: Recollection) -> Ground:
+    """Return what the keys of a tree's jobs rest on."""
+    if mind.toolchain is None:
+        mind.toolchain = _toolchain(gate.config.verify.toolchain)
+    return _ground(gate, tree, mind.toolchain)
+
+
+def _ground(gate: Gate, tree: Oid, toolchain: str) -> Ground:
+    paths = [path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE]
+    oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.git.entries(tree, *paths)} if paths else {}
+    return Ground({**oids, jobs.WHOLE: tree}, toolchain, gate.config.verify.sandbox)
+
+
+def _ended(result: Result) -> bool:
+    return result.state.final or (result.ask.try_only and result.state is State.VERIFIED)
+
+
+def _form(
+    gate: Gate,
+    refs: Mapping[Ref, Oid],
+    release: Release,
+    standing: Iterable[Result],
+    open_tips: Mapping[RequestId, Oid],
+    mind: Recollection,
+) -> tuple[Formed, dict[str, str]]:
+    definitions = jobs.definitions(gate.config)
+    present: dict[str, str] = {"release": release.commit}
+    present |= {f"request {id_}": tip for id_, tip in open_tips.items()}
+    present |= {f"definition {name}": key for name, key in definitions.items()}
+    bad = {ref.removeprefix(BAD) for ref in refs if ref.startswith(BAD)}
+    resting = {r.id: _as_it_is(r) for r in standing if _rests(r, present, bad)}
+    yard = Yard(gate.git, gate.signer, gate.config, release, mind.memory, gate.clock())
+    return yard.form(tuple(standing), resting, mind.first), definitions
+
+
+def _as_it_is(result: Result) -> Standing:
+    return Standing(result, result.state, result.reason, result.rests_on)
+
+
+def _rests(result: Result, present: Mapping[str, str], bad: set[str]) -> bool:
+    """Return whether a block still counts: what it rests on is as it was. A hold is judged anew on its content."""
+    if result.state is not State.BLOCKED:
+        return False
+    return all(_as_it_was(name, value, present, bad) for name, value in result.rests_on.items())
+
+
+def _as_it_was(name: str, value: str, present: Mapping[str, str], bad: set[str]) -> bool:
+    if name == "verdict":  # a verdict is a fact about its inputs: only `retry` takes it back
+        return True
+    return value in bad if name == "bad" else present.get(name) == value
+
+
+def _with_jobs(
+    gate: Gate, formed: Formed, release: Release, mind: Recollection
+) -> tuple[tuple[Stage, ...], dict[str, Verdict]]:
+    """Give every stage its jobs, and look their verdicts up; a build counts only while its output is there."""
+    if len(formed.stages) == 1 and release.version is not None:
+        return formed.stages, {}
+    grounds = [ground(gate, stage.tree, mind) for stage in formed.stages]
+    made = [jobs.builds(gate.config, each) for each in grounds]
+    known = _lookup(gate, (work.job for works in made for work in works))
+    known = {key: v for key, v in known.items() if not v.output or (gate.home.builds / key).is_dir()}
+    stages = []
+    for stage, each, works in zip(formed.stages, grounds, made, strict=True):
+        built = {w.job.key: known[w.job.key].output for w in works if w.job.key in known and known[w.job.key].output}
+        checks = jobs.checks(gate.config, each, built, works) if len(built) == len(works) else None
+        mind.works |= {work.job.key: (work, stage.tree) for work in (*works, *(checks or ()))}
+        own = None if checks is None else tuple(work.job for work in checks)
+        stages.append(Stage(stage.request, stage.commit, stage.tree, tuple(work.job for work in works), own))
+    return tuple(stages), known | _lookup(gate, (job for stage in stages for job in stage.checks or ()))
+
+
+def _lookup(gate: Gate, wanted: Iterable[Job]) -> dict[str, Verdict]:
+    return verdicts.lookup(gate.git, (job.key for job in wanted))
+
+
+def _toolchain(commands: Iterable[tuple[str, ...]]) -> str:
+    said = []
+    for argv in commands:
+        try:
+            done = process.run(argv, timeout=30)
+        except OSError as problem:
+            said.append(f"{argv}: {problem}")
+        else:
+            said.append(f"{argv}: {done.status} {done.text}")
+    return digest(said)
+
+
+def _arrivals(
+    gate: Gate,
+    open_tips: Mapping[RequestId, Oid],
+    current: Mapping[RequestId, Result],
+    known: Mapping[RequestId, Result],
+    entries: tuple[spool.Entry, ...],
+) -> tuple[Arrival, ...]:
+    """Return the tips that are new, in the order in which their pushes were written down."""
+    pushed = {(str(e.fields.get("id")), str(e.fields.get("new"))): e for e in entries if e.event == "pushing"}
+    fresh = [(id_, tip) for id_, tip in open_tips.items() if id_ not in current or _again(current[id_])]
+    fresh.sort(key=lambda pair: pushed[pair].file if pair in pushed else "")
+    return tuple(arrival(gate, id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in fresh[:1])
+
+
+def _again(result: Result) -> bool:
+    """The same tip, pushed again after its request had ended without landing, is a new attempt."""
+    return result.state.final and result.state is not State.SHIPPED
+
+
+def _reports(entries: tuple[spool.Entry, ...], known: Mapping[RequestId, Result], now: float) -> tuple[str, ...]:
+    return tuple(entry.file for entry in entries if _reportable(entry, known, now))
+
+
+def _reportable(entry: spool.Entry, known: Mapping[RequestId, Result], now: float) -> bool:
+    """A push is spent once its tip is filed, or when no ref ever came of it; a wish to withdraw, once it is closed."""
+    result = known.get(RequestId(str(entry.fields.get("id"))))
+    written = datetime.fromisoformat(str(entry.fields.get("at", "1970-01-01T00:00:00Z"))).astimezone(UTC).timestamp()
+    match entry.event:
+        case "pushing":
+            filed = result is not None and result.tip == entry.fields.get("new") and not result.state.final
+            return filed or now - written > _FORGOTTEN
+        case "withdraw":
+            return (result is not None and _ended(result)) or now - written > _FORGOTTEN
+        case "decision":
+            return False
+        case _:
+            return True
+
+
+def _changed_sites(gate: Gate, release: Release, refs: Mapping[Ref, Oid]) -> tuple[str, ...]:
+    """Return the sites that sites.toml, or an env file, wants to run otherwise than they do.
+
+    On a machine that never ran them (a restored backup) that is all of them.
+    """
+    if release.version is None:
+        return ()
+    live = runs.load(gate.home.live_plan)
+    wanted = {run.name: run for run in desired_runs(gate, release.tree)}
+    if Ref(BAD + runs_digest(wanted.values())) in refs:
+        return ()
+    had = {run.name: run for run in live.runs} if live else {}
+    return tuple(sorted(name for name in {*wanted, *had} if wanted.get(name) != had.get(name)))
+
+
+def runs_digest(wanted: Iterable[SiteRun]) -> str:
+    """Return what names a way to run the sites that failed, so that it is not tried again unchanged."""
+    return digest([repr(run) for run in sorted(wanted, key=lambda run: run.name)])
+
+
+def _ailing_sites(gate: Gate, release: Release) -> tuple[str, ...]:
+    live = runs.load(gate.home.live_plan)
+    if release.version is None or live is None:
+        return ()
+    folder = gate.home.releases / live.folder
+    seen = gate.target.observe(live.runs)
+    where = {run.name: str(folder / run.cwd.relative_to(gate.home.current)) for run in live.runs}
+    return tuple(
+        name
+        for name, site in seen.items()
+        if site.status != "static"
+        and (site.status != "online" or site.cwd != where[name] or site.version != live.stamp.version)
+    )
+
+
+def version_of(gate: Gate, tip: Oid) -> Version | None:
+    """Return the first version that holds a commit."""
+    names = gate.git.text("tag", "--list", "v*", "--contains", tip, "--sort=version:refname").splitlines()
+    return next((Version(name) for name in names if versions.parse(name)), None)

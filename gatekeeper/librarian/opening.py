@@ -1,0 +1,105 @@
+"""Opens a gate for writing: takes the lock, loads what is in force, clears what a dead Librarian left behind."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gatekeeper.config import load
+from gatekeeper.config.policy import compile_policy
+from gatekeeper.config.policy import write as write_policy
+from gatekeeper.config.problems import ConfigProblems
+from gatekeeper.config.schema import Config
+from gatekeeper.gate import Gate
+from gatekeeper.home import Home
+from gatekeeper.model import RESULTS, TAGS, Oid, State
+from gatekeeper.repo import lock, results
+from gatekeeper.repo.export import write_file
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.ledger import Clock, Ledger
+from gatekeeper.repo.lock import Lock
+from gatekeeper.repo.sign import Signer
+from gatekeeper.ship.stage import remove
+from gatekeeper.sites.pm2 import Pm2
+from gatekeeper.sites.target import LocalTarget
+from gatekeeper.verify.jobs import digest
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The configuration that counts: that of sites.toml, or the last valid one, and then what is wrong with it."""
+
+    config: Config
+    text: str
+    problems: ConfigProblems | None = None
+
+
+@contextmanager
+def opened(home: Home, held: Lock, *, clock: Clock = time.time) -> Iterator[tuple[Gate, ConfigProblems | None]]:
+    """Yield the gate, and what is wrong with sites.toml. Raises ConfigProblems when no valid one was ever seen."""
+    force = in_force(home)
+    with Git(home.repo) as git:
+        signer = Signer(git, home.key)
+        ledger = Ledger(git, signer, held, clock)
+        policy = compile_policy(force.config, _taken_out(git))
+        yield Gate(home, force.config, policy, git, signer, ledger, target(home, force.config), clock), force.problems
+
+
+def in_force(home: Home) -> InForce:
+    """Read sites.toml; an invalid one changes nothing as long as there was a valid one before."""
+    try:
+        return InForce(load.load(home.sites_toml), home.sites_toml.read_text("utf-8"))
+    except ConfigProblems as problems:
+        if not home.applied_toml.exists():
+            raise
+        return InForce(load.load(home.applied_toml), home.applied_toml.read_text("utf-8"), problems)
+
+
+def apply(gate: Gate) -> None:
+    """Compile the configuration for the hooks, and record it when it is not the one that was in force before."""
+    text = in_force(gate.home).text
+    write_policy(gate.home.path, gate.policy)
+    before = gate.home.applied_toml.read_text("utf-8") if gate.home.applied_toml.exists() else None
+    if before != text:
+        gate.ledger.record(
+            "configured", "sites.toml changed", digest=digest(text), before=digest(before) if before else None
+        )
+        gate.ledger.commit("configured")
+        write_file(gate.home.applied_toml, text.encode(), mode=0o600)
+
+
+def clear_leftovers(home: Home) -> None:
+    """Remove what only a Librarian that was killed can have left: the lock is ours, so nobody is using it."""
+    for stale in (home.repo / "refs" / "gate").rglob("*.lock"):
+        stale.unlink()
+    for name in ("packed-refs.lock", "refs/heads/release.lock", "HEAD.lock", "config.lock"):
+        (home.repo / name).unlink(missing_ok=True)
+    for folder in (home.work, *home.releases.glob(".new-*"), *home.builds.glob(".*"), *home.repo.glob("index-*")):
+        remove(folder)
+
+
+def target(home: Home, config: Config) -> LocalTarget:
+    """Return this machine's sites."""
+    pm2_home = home.path / config.pm2.home
+    return LocalTarget(Pm2.at(config.pm2.command, pm2_home), home.current, pm2_home / "ecosystem.json")
+
+
+@contextmanager
+def locked(home: Home) -> Iterator[Lock]:
+    """Hold the gate's lock, with what a dead holder left cleared away."""
+    with lock.hold(home.path) as held:
+        clear_leftovers(home)
+        yield held
+
+
+def _taken_out(git: Git) -> tuple[tuple[Oid, Oid], ...]:
+    """Return each tip that a rollback took out, with the rollback's commit: whoever has that one has seen it."""
+    found = (results.read(git, oid) for oid in git.refs(RESULTS).values())
+    gone = ((r.tip, git.resolve(f"{TAGS}{r.version}^{{commit}}")) for r in found if r.state is State.ROLLED_BACK)
+    return tuple((tip, seen) for tip, seen in gone if seen is not None)
+
+
+def gate_at(path: Path) -> Home:
+    """Return the home at `path`, made absolute."""
+    return Home(path.resolve())

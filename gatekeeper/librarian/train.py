@@ -1,0 +1,219 @@
+"""Merges the queue in the bare repository, one request on the other, and says where each stands. Moves no ref."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from gatekeeper import messages
+from gatekeeper.config.schema import Config
+from gatekeeper.model import Argv, Oid, Reason, Release, Request, RequestId, Result, Stage, State
+from gatekeeper.policy import order
+from gatekeeper.policy.step import Standing
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.ledger import EMPTY_TREE
+from gatekeeper.repo.merge import Conflict, Merged, merge
+from gatekeeper.repo.sign import Signer
+from gatekeeper.verify.jobs import digest
+
+_SHOWN = 5
+
+
+@dataclass(slots=True)
+class Memory:
+    """Merges that were done before in this heartbeat: (ours, theirs) to what came of it."""
+
+    merges: dict[tuple[Oid, Oid], tuple[Merged | Conflict, Oid | None]] = field(default_factory=dict)
+    own_paths: dict[tuple[Oid, Oid], frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Formed:
+    """The stages of the train, `release` first and without jobs, and where every open request stands."""
+
+    stages: tuple[Stage, ...]
+    standings: tuple[Standing, ...]
+
+
+@dataclass(slots=True)
+class Yard:
+    """Forms one train. `resting` are requests whose block or hold still counts, `closed` ids that ended as shipped."""
+
+    git: Git
+    signer: Signer
+    config: Config
+    release: Release
+    memory: Memory
+    now: float
+
+    def form(
+        self, results: Sequence[Result], resting: Mapping[RequestId, Standing], first: Sequence[RequestId]
+    ) -> Formed:
+        """Merge what can be merged, in the queue's order, up to `max_train`."""
+        requests = self._with_implied([as_request(r) for r in results if r.id not in resting])
+        known = {result.id: result for result in results}
+        stages = [Stage(None, self.release.commit, self.release.tree)]
+        standings: dict[RequestId, Standing] = dict(resting)
+        for request in order.order(requests, first=first):
+            standing = self._waits(request, requests, standings, known) or self._take(
+                request, known[request.id], stages
+            )
+            standings[request.id] = standing
+        return Formed(tuple(stages), tuple(standings.values()))
+
+    def _with_implied(self, requests: list[Request]) -> list[Request]:
+        """A request that holds another open one's commits depends on it, whether it says so or not."""
+        tips = {request.tip: request.id for request in requests}
+        return [self._implied(request, tips) for request in requests]
+
+    def _implied(self, request: Request, tips: Mapping[Oid, RequestId]) -> Request:
+        if request.ask.depends_on is not None or len(tips) == 1:
+            return request
+        held = self.git.text("rev-list", "--topo-order", request.tip, f"^{self.release.commit}").splitlines()
+        other = next((tips[Oid(oid)] for oid in held[1:] if Oid(oid) in tips), None)
+        return request if other is None else replace(request, ask=replace(request.ask, depends_on=other))
+
+    def _waits(
+        self,
+        request: Request,
+        requests: Sequence[Request],
+        standings: Mapping[RequestId, Standing],
+        known: Mapping[RequestId, Result],
+    ) -> Standing | None:
+        """A request waits for the one it depends on unless that is ahead of it in the train, or has landed."""
+        need = request.ask.depends_on
+        if need is None or (need in standings and standings[need].state is State.QUEUED and not standings[need].reason):
+            return None
+        if need not in known and need in self._landed(need):
+            return None
+        if order.cycle(requests, request.id):
+            return Standing(
+                known[request.id], State.BLOCKED, Reason("GATE-209", f"It depends on {need}, which depends on it.")
+            )
+        text = messages.render("reasons/GATE-409", id=request.id, other=need, agent=None)
+        return Standing(known[request.id], State.QUEUED, Reason("GATE-409", text.strip()))
+
+    def _landed(self, need: RequestId) -> frozenset[RequestId]:
+        pattern = f"^Request: {need}$"
+        found = self.git.text("log", "-1", "--format=%H", f"--grep={pattern}", "--first-parent", self.release.commit)
+        return frozenset({need}) if found else frozenset()
+
+    def _take(self, request: Request, result: Result, stages: list[Stage]) -> Standing:
+        """Merge one request on the last stage, if it goes on it, and say where it stands."""
+        if self.git.is_ancestor(request.tip, self.release.commit) and self.release.tree != EMPTY_TREE:
+            return Standing(result, State.SHIPPED)
+        last = stages[-1]
+        outcome, commit = self._merge(last.commit, request)
+        if isinstance(outcome, Conflict):
+            return self._conflict(request, result, outcome, stages)
+        if outcome.tree == last.tree:
+            text = messages.render("reasons/GATE-208", id=request.id)
+            return Standing(result, State.BLOCKED, Reason("GATE-208", text.strip(), _update(request.id)))
+        held = self._held(request, result, last.tree, outcome.tree)
+        if held is not None:
+            return held
+        assert commit is not None  # noqa: S101 - a merge without a conflict has one
+        if len(stages) <= self.config.gate.max_train and not (request.ask.try_only and len(stages) > 1):
+            stages.append(Stage(request, commit, outcome.tree))
+        return Standing(result, State.QUEUED)
+
+    def _merge(self, onto: Oid, request: Request) -> tuple[Merged | Conflict, Oid | None]:
+        known = self.memory.merges.get((onto, request.tip))
+        if known is None:
+            outcome = merge(self.git, onto, request.tip, unrelated=self.release.tree == EMPTY_TREE)
+            known = (outcome, self._trial(onto, request, outcome) if isinstance(outcome, Merged) else None)
+            self.memory.merges[onto, request.tip] = known
+        return known
+
+    def _trial(self, onto: Oid, request: Request, outcome: Merged) -> Oid:
+        """Write a commit for the next merge to stand on; the same inputs give the same object."""
+        parents = (onto, request.tip)
+        return self.signer.commit(tree=outcome.tree, parents=parents, message="trial\n", at=0, signed=False)
+
+    def _conflict(self, request: Request, result: Result, found: Conflict, stages: Sequence[Stage]) -> Standing:
+        on_release, _ = self._merge(self.release.commit, request)
+        if isinstance(on_release, Conflict):
+            return self._blocked(request, result, on_release)
+        ahead = [stage.request for stage in stages[1:] if stage.request is not None]
+        other = next((r for r in reversed(ahead) if self._own_paths(r) & set(found.paths)), ahead[-1])
+        text = messages.render("reasons/GATE-409", id=request.id, other=other.id, agent=other.agent.name)
+        return Standing(result, State.QUEUED, Reason("GATE-409", text.strip()))
+
+    def _blocked(self, request: Request, result: Result, found: Conflict) -> Standing:
+        other, agent = self._other_side(request, found.paths)
+        shown = list(found.paths[:_SHOWN])
+        text = messages.render(
+            "reasons/GATE-401", id=request.id, files=shown, more=len(found.paths) - len(shown), other=other, agent=agent
+        )
+        steps: tuple[Argv, ...] = (
+            ("git", "fetch", "origin", "release"),
+            ("git", "merge", "FETCH_HEAD"),
+            ("git", "push", "origin", f"HEAD:request/{request.id}"),
+        )
+        rests_on = {"release": self.release.commit}
+        return Standing(result, State.BLOCKED, Reason("GATE-401", " ".join(text.split()), steps), rests_on)
+
+    def _other_side(self, request: Request, paths: Sequence[str]) -> tuple[str | None, str | None]:
+        """Name the request, and its agent, whose landing last touched these paths."""
+        form = "--format=%(trailers:key=Request,valueonly,separator=)%x00%(trailers:key=Agent,valueonly,separator=)"
+        bounds = ("--first-parent", "--diff-merges=first-parent", self.release.commit, f"^{request.tip}")
+        said = self.git.text("log", "-1", form, *bounds, "--", *(f":(literal){path}" for path in paths))
+        other, _, agent = said.partition("\0")
+        return other or None, agent or None
+
+    def _own_paths(self, request: Request) -> frozenset[str]:
+        key = (self.release.commit, request.tip)
+        if key not in self.memory.own_paths:
+            base = self.git.run("merge-base", self.release.commit, request.tip, allowed=(0, 1)).text or EMPTY_TREE
+            self.memory.own_paths[key] = frozenset(self.git.changed_paths(Oid(base), request.tip))
+        return self.memory.own_paths[key]
+
+    def _held(self, request: Request, result: Result, before: Oid, after: Oid) -> Standing | None:
+        """A person must look at paths that [[hold]] names, and at what the merge changed that the request did not."""
+        changed = self.git.changed_paths(before, after)
+        asked = {path: hold.reason for path in changed for hold in self.config.hold if _matches(path, hold.paths)}
+        moved = dict.fromkeys(
+            set(changed) - self._own_paths(request), "the merge changes it, the request itself does not"
+        )
+        held = {**asked, **moved}
+        if not held:
+            return None
+        entries = self.git.entries(after, *sorted(held))
+        content = digest([request.tip, sorted(held), sorted((e.path, e.mode, e.oid) for e in entries)])
+        if result.approval == content:
+            return None
+        text = messages.render(
+            "reasons/GATE-406", id=request.id, files=sorted(held)[:_SHOWN], reason="; ".join(sorted(set(held.values())))
+        )
+        steps: tuple[Argv, ...] = (("gatekeeper", "approve", f"{request.id}@{request.tip[:12]}", "-m", "…"),)
+        rests_on = {"held": content}
+        return Standing(result, State.HELD, Reason("GATE-406", " ".join(text.split()), steps), rests_on)
+
+
+def as_request(result: Result) -> Request:
+    """Return the open attempt that a result tells of."""
+    return Request(
+        id=result.id,
+        tip=result.tip,
+        attempt=result.attempt,
+        sequence=result.sequence,
+        agent=result.agent,
+        ask=result.ask,
+        filed_at=result.filed_at,
+    )
+
+
+def _update(request: RequestId) -> tuple[Argv, ...]:
+    return (("git", "push", "--force", "origin", f"HEAD:request/{request}"),)
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    """`**/` stands for any folders or none, `*` for any characters of one name."""
+    return any(_match(path.split("/"), pattern.split("/")) for pattern in patterns)
+
+
+def _match(names: list[str], pattern: list[str]) -> bool:
+    if not pattern:
+        return not names
+    if pattern[0] == "**":
+        return any(_match(names[skip:], pattern[1:]) for skip in range(len(names) + 1))
+    return bool(names) and fnmatchcase(names[0], pattern[0]) and _match(names[1:], pattern[1:])

@@ -1,0 +1,53 @@
+"""Renders CHANGELOG.md from the version tags: Keep a Changelog, each intent a bullet. Agents' text stays text."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gatekeeper import messages
+from gatekeeper.model import TAGS
+from gatekeeper.policy import versions
+from gatekeeper.repo.export import write_file
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.sign import EMAIL
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
+_FORMAT = "%(refname:strip=2)%00%(taggeremail:trim)%00%(taggerdate:unix)%00%(contents:subject)%00%(contents:body)%00%00"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version: its number without the v, its day (UTC), and what went live with it."""
+
+    version: str
+    day: str
+    intents: tuple[str, ...]
+
+
+def entries(git: Git) -> tuple[Entry, ...]:
+    """Return every version that the Librarian tagged, newest first."""
+    output = git.text("for-each-ref", f"--format={_FORMAT}", f"{TAGS}v*")
+    found = []
+    for chunk in output.split("\0\0"):
+        name, email, seconds, subject, body = [*chunk.lstrip("\n").split("\0"), *[""] * 5][:5]
+        version = versions.parse(name)
+        if version is not None and email == EMAIL:
+            day = datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d")
+            found.append((version, Entry(name[1:], day, _intents(subject, body))))
+    return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True))
+
+
+def render(git: Git, path: Path) -> None:
+    """Write the file anew, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shown = [
+        {"version": entry.version, "day": entry.day, "intents": [_MARKUP.sub(r"\\\1", text) for text in entry.intents]}
+        for entry in entries(git)
+    ]
+    write_file(path, messages.render("CHANGELOG.md", entries=shown).encode())
+
+
+def _intents(subject: str, body: str) -> tuple[str, ...]:
+    bullets = tuple(line[2:] for line in body.splitlines() if line.startswith("- "))
+    return bullets if re.fullmatch(r"\d+ requests", subject) and bullets else (subject,)

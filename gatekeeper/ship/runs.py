@@ -1,0 +1,114 @@
+"""How the sites are to run, from sites.toml; and the same as the last ship left it, which is the way back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gatekeeper.config.schema import Config, Health, Site
+from gatekeeper.errors import Exit, GateError
+from gatekeeper.home import Home
+from gatekeeper.model import SiteName
+from gatekeeper.repo.export import write_file
+from gatekeeper.sites.run import HealthCheck, SiteRun, Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class LivePlan:
+    """What the sites run, or are about to: the version, the name of its folder below releases/, each site's run."""
+
+    stamp: Stamp
+    folder: str
+    runs: tuple[SiteRun, ...]
+
+
+def runs(config: Config, home: Home, present: Callable[[str], bool]) -> tuple[SiteRun, ...]:
+    """Return a run for each site whose path is `present`, its secrets in its environment.
+
+    Raises GateError (501) for an env_file that cannot be read.
+    """
+    return tuple(
+        run_of(SiteName(name), site, home, secrets=secrets(home.path / site.env_file) if site.env_file else {})
+        for name, site in config.sites.items()
+        if present(site.path)
+    )
+
+
+def save(path: Path, plan: LivePlan) -> None:
+    """Write a plan durably, for nobody else's eyes: it holds secrets."""
+    write_file(path, msgspec.json.encode(plan, enc_hook=str), mode=0o600)
+
+
+def load(path: Path) -> LivePlan | None:
+    """Read a plan back, or None when there is none yet."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return msgspec.json.decode(content, type=LivePlan, dec_hook=_path)
+
+
+def secrets(path: Path) -> dict[str, str]:
+    """Read an env file: `NAME=value` lines, `#` comments, one pair of quotes round a value taken off.
+
+    Raises GateError (501) naming the line, never its content.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as problem:
+        said = getattr(problem, "strerror", None) or "it is not UTF-8 text"
+        raise _unusable(f"The env_file {path} cannot be read: {said}.") from problem
+    found = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise _unusable(f"Line {number} of the env_file {path} is not of the form NAME=value.")
+        found[name.strip()] = _unquoted(value.strip())
+    return found
+
+
+def run_of(name: SiteName, site: Site, home: Home, *, secrets: Mapping[str, str]) -> SiteRun:
+    """Return how one site runs, `secrets` added to its environment."""
+    cwd = home.current / site.path
+    return SiteRun(
+        name=name,
+        cwd=cwd,
+        script=cwd / (site.script or ""),
+        args=site.args,
+        node_args=site.node_args,
+        interpreter=site.interpreter,
+        mode=site.mode,
+        instances=site.instances,
+        wait_ready=site.wait_ready,
+        kill_timeout=site.kill_timeout,
+        listen_timeout=site.listen_timeout,
+        max_memory_restart=site.max_memory_restart,
+        env={**site.env, **secrets},
+        health=_health(site.health) if site.health else None,
+        health_timeout=site.health_timeout,
+        soak=site.soak,
+    )
+
+
+def _health(health: Health) -> HealthCheck:
+    return HealthCheck(health.url, health.host, frozenset(health.status) or None, health.contains)
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
+def _unquoted(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    return value[1:-1] if quoted else value
+
+
+def _unusable(text: str) -> GateError:
+    return GateError(text, code="GATE-501", exit=Exit.CONFIG)
