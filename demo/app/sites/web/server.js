@@ -1,0 +1,5 @@
+"use strict";
+
+const { serve } = require("../../lib/serve");
+
+serve(require("./site"));
