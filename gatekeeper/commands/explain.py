@@ -1,0 +1,56 @@
+"""`gatekeeper explain`: the page of a code, or the list of them all. Needs no gate."""
+
+import difflib
+import json
+import re
+
+import click
+
+from gatekeeper import messages
+from gatekeeper.assets import folder
+from gatekeeper.errors import Exit, GateError
+
+_CODE = re.compile(r"(?:GATE-?)?([0-9]+)", re.IGNORECASE)
+
+
+@click.command("explain")
+@click.argument("code", required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+def explain(code: str | None, *, as_json: bool) -> None:
+    """Say what CODE means, why the rule exists and what to do; without CODE list all codes."""
+    if code is None:
+        titles = {known: _title(_page(known)) for known in codes()}
+        found: dict[str, object] = {"codes": [{"code": known, "title": title} for known, title in titles.items()]}
+        text = "\n".join(f"{known}  {title}" for known, title in titles.items())
+    else:
+        text = _page(code).rstrip("\n")
+        found = {"code": _spelled(code), "title": _title(text), "text": text}
+    click.echo(json.dumps({"schema": 1, **found}) if as_json else text)
+
+
+def codes() -> list[str]:
+    """Return every code that has a page, in order."""
+    return sorted(page.stem for page in (folder("templates") / "explain").glob("GATE-*.md"))
+
+
+def _page(code: str) -> str:
+    text = messages.explain(_spelled(code)) if _CODE.fullmatch(code) else None
+    if text is not None:
+        return text
+    near = difflib.get_close_matches(_spelled(code), codes(), n=3)
+    raise GateError(
+        f"There is no code `{code}`.",
+        hints=(*([f"Did you mean {' or '.join(near)}?"] if near else []), f"Known: {', '.join(codes())}."),
+        exit=Exit.NOT_FOUND,
+    )
+
+
+def _spelled(code: str) -> str:
+    """Return the code as pages are named: 202, gate-202 and GATE202 are GATE-202."""
+    number = _CODE.fullmatch(code)
+    return f"GATE-{number[1]}" if number else code.upper()
+
+
+def _title(page: str) -> str:
+    """Return what the first line says after the code."""
+    return page.partition("\n")[0].partition(": ")[2]
