@@ -1,0 +1,75 @@
+"""Renders every word that people and agents read, from `templates/`. Agents' text is only ever a value.
+
+Whatever a template prints is escaped on the way out, so that no value can break a line or turn the writing round.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+
+from gatekeeper.assets import folder
+from gatekeeper.policy.answer import shown
+
+_PUSH = ("push/*.j2", "reasons/GATE-[123]??.j2", "reasons/GATE-503.j2")
+"""What the hooks say; these templates may use text, variables, `if` and `for` only."""
+
+
+def render(name: str, **values: object) -> str:
+    """Fill `templates/NAME.j2`; an undefined value is an error (jinja2.UndefinedError)."""
+    return _environment().get_template(f"{name}.j2").render(values)
+
+
+def reason(code: str, **values: object) -> str:
+    """Return the one sentence of a code, without the hints that a push hears below it."""
+    return render(f"reasons/{code}", **{"next": False, **values}).split("\n", 1)[0].strip()
+
+
+def explain(code: str) -> str | None:
+    """Return the page of a code, as Markdown, or None when there is no such code."""
+    page = folder("templates") / "explain" / f"{code}.md"
+    return page.read_text("utf-8") if code.replace("-", "").isalnum() and page.is_file() else None
+
+
+def compiled() -> dict[str, list[Any]]:
+    """Return every template of the hooks as `policy.answer.render` takes it; ValueError for one that is too clever."""
+    root = folder("templates")
+    paths = sorted(path for pattern in _PUSH for path in root.glob(pattern))
+    return {path.relative_to(root).with_suffix("").as_posix(): compile_text(path.read_text("utf-8")) for path in paths}
+
+
+def compile_text(source: str) -> list[Any]:
+    """Turn one template's text into nodes: strings, ["var", name], ["if", name, then, else], ["for", ...]."""
+    return _nodes(_environment().parse(source).body)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(folder("templates"), encoding="utf-8"),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - this is no HTML; `finalize` escapes what a terminal would obey
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=shown,
+    )
+
+
+def _nodes(body: Sequence[nodes.Node]) -> list[Any]:
+    return [piece for node in body for piece in _node(node)]
+
+
+def _node(node: nodes.Node) -> list[Any]:
+    match node:
+        case nodes.Output():
+            return _nodes(node.nodes)
+        case nodes.TemplateData():
+            return [node.data]
+        case nodes.Name():
+            return [["var", node.name]]
+        case nodes.If(test=nodes.Name() as test, elif_=[]):
+            return [["if", test.name, _nodes(node.body), _nodes(node.else_)]]
+        case nodes.For(target=nodes.Name() as item, iter=nodes.Name() as items, else_=[], test=None, recursive=False):
+            return [["for", item.name, items.name, _nodes(node.body)]]
+    raise ValueError(f"line {node.lineno}: the hooks cannot render {type(node).__name__}")

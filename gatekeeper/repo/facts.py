@@ -1,0 +1,181 @@
+"""Collects what the rules of `policy.admission` judge, in few git calls. Decides nothing, writes nothing.
+
+Shared with the hooks: standard library only. In pre-receive the objects are still in quarantine, so the callable
+must hand Git's own GIT_QUARANTINE_PATH, GIT_OBJECT_DIRECTORY and GIT_ALTERNATE_OBJECT_DIRECTORIES on.
+"""
+
+from __future__ import annotations
+
+from gatekeeper.policy.pushed import Change, Commit, Facts, Other, TakenOut
+from gatekeeper.policy.texts import is_request_id
+from gatekeeper.policy.values import TYPE_CHECKING, NamedTuple
+from gatekeeper.repo import objects, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from gatekeeper.repo.objects import Git
+
+    Owners = Callable[[Mapping[str, str]], Mapping[str, str]]
+    """Given open requests' tips by id, returns the agents of those that it knows, by id."""
+
+RELEASE = "refs/heads/release"
+REQUESTS = "refs/heads/request/"
+RESULTS = "refs/gate/results/"
+_FIELDS = ("%H", "%T", "%an", "%ae", "%cn", "%ce", "%s", "%(trailers:only,unfold)")
+_REF = "%(refname)%00%(objectname)%00%(tree)%00%(trailers:key=Depends-On,valueonly,separator=%2C)%00"
+_EMPTY_TREES = (
+    "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
+    "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+)
+_NOTHING = Change((), 0, 0, 0)
+
+
+class Open(NamedTuple):
+    """The refs that a push is judged against: `release` with its tree, and each open request by id."""
+
+    release: str | None
+    release_tree: str | None
+    tips: dict[str, str]
+    depends_on: dict[str, str]
+
+
+def collect(git: Git, request_id: str, new: str, policy: Mapping[str, Any], owners: Owners | None = None) -> Facts:
+    """Return what there is to know about `new` as the tip of a request; raises what `git` raises.
+
+    `owners` is asked for the agents of requests that have no result yet: the spool knows them.
+    """
+    refs = open_requests(git)
+    found = objects.mixed(git, whole=[RESULTS + id_ for id_ in sorted({request_id, *refs.tips})], measured=[new])
+    tip = found.pop(new, None)
+    states = {name.removeprefix(RESULTS): _headers(result.content) for name, result in found.items()}
+    agents = _agents(refs, states, owners)
+    known = Facts(
+        id=request_id,
+        new=new,
+        kind=tip.kind if tip else "missing",
+        message_bytes=tip.size if tip else 0,
+        release=refs.release,
+        release_empty=refs.release_tree is None or refs.release_tree in _EMPTY_TREES,
+        same_tree=False,
+        base=None,
+        commits=(),
+        change=_NOTHING,
+        taken_out=None,
+        owner=agents.get(request_id),
+        others=tuple(_other(refs, id_, agents, states) for id_ in refs.tips if id_ != request_id),
+    )
+    return _with_history(git, known, refs, policy) if _readable(known, policy) else known
+
+
+def owner_of(git: Git, request_id: str, owners: Owners) -> str | None:
+    """Return the agent that an id belongs to, or None when nobody has written one down."""
+    refs = open_requests(git)
+    found = objects.contents(git, [RESULTS + request_id])
+    states = {name.removeprefix(RESULTS): _headers(result.content) for name, result in found.items()}
+    return _agents(refs, states, owners).get(request_id)
+
+
+def open_requests(git: Git) -> Open:
+    """Return `release` and every open request, in one process."""
+    fields = git(["for-each-ref", f"--format={_REF}", RELEASE, REQUESTS], b"").decode("utf-8", "surrogateescape")
+    release = release_tree = None
+    tips, depends_on = {}, {}
+    for name, oid, root, needs in _records(fields, 4):
+        if name == RELEASE:
+            release, release_tree = oid, root
+        elif is_request_id(name.removeprefix(REQUESTS)):  # a placeholder keeps a branch `request` out
+            tips[name.removeprefix(REQUESTS)] = oid
+            depends_on[name.removeprefix(REQUESTS)] = needs.split(",", 1)[0].strip()
+    return Open(release, release_tree, tips, depends_on)
+
+
+def _records(text: str, width: int) -> list[list[str]]:
+    """Split NUL-ended fields into records; Git puts a line break behind each record."""
+    fields = text.split("\0")[:-1]
+    return [
+        [fields[at].removeprefix("\n"), *fields[at + 1 : at + width]] for at in range(0, len(fields) - width + 1, width)
+    ]
+
+
+def _headers(commit: bytes) -> dict[str, str]:
+    """Return the `Key: value` lines of a result's message."""
+    message = commit.partition(b"\n\n")[2].decode("utf-8", "replace")
+    pairs = (line.partition(": ") for line in message.splitlines())
+    return {key: value for key, colon, value in pairs if colon}
+
+
+def _agents(refs: Open, states: Mapping[str, Mapping[str, str]], owners: Owners | None) -> dict[str, str]:
+    agents = {id_: state["Agent"] for id_, state in states.items() if "Agent" in state}
+    fresh = {id_: tip for id_, tip in refs.tips.items() if id_ not in agents}
+    return {**(owners(fresh) if owners and fresh else {}), **agents}
+
+
+def _other(refs: Open, id_: str, agents: Mapping[str, str], states: Mapping[str, Mapping[str, str]]) -> Other:
+    seen = states.get(id_, {})
+    current = seen.get("Tip") == refs.tips[id_]
+    state = seen.get("State", "queued") if current else "queued"
+    return Other(id_, refs.tips[id_], agents.get(id_), state, refs.depends_on.get(id_) or None)
+
+
+def _readable(facts: Facts, policy: Mapping[str, Any]) -> bool:
+    return facts.kind == "commit" and facts.message_bytes <= policy["limits"]["message_bytes"]
+
+
+def _with_history(git: Git, facts: Facts, refs: Open, policy: Mapping[str, Any]) -> Facts:
+    base = _merge_base(git, refs.release, facts.new)
+    taken_out = _taken_out(git, facts.new, policy["taken_out"])
+    if base == facts.new:
+        return facts._replace(base=base, taken_out=taken_out)
+    commits = own_commits(git, facts.new, refs.release)
+    same_tree = commits[0].tree == refs.release_tree
+    change = _NOTHING
+    if base or facts.release_empty:
+        change = tree.compare(git, base and f"{base}^{{tree}}", commits[0].tree, policy["limits"])
+    return facts._replace(base=base, commits=commits, taken_out=taken_out, change=change, same_tree=same_tree)
+
+
+def _merge_base(git: Git, release: str | None, new: str) -> str | None:
+    """Return the best common commit; `rev-parse A...B` also ends with 0 when there is none."""
+    if release is None:
+        return None
+    words = git(["rev-parse", f"{release}...{new}"], b"").decode().split()
+    return next((word[1:] for word in words if word.startswith("^")), None)
+
+
+def own_commits(git: Git, new: str, release: str | None) -> tuple[Commit, ...]:
+    """Return the commits that are not in `release`, the tip first."""
+    form = "%x00".join(_FIELDS) + "%x00"
+    without = ["--not", release] if release else []
+    args = ["log", "--topo-order", "--no-show-signature", "--encoding=UTF-8", f"--format={form}", new, *without, "--"]
+    text = git(args, b"").decode("utf-8", "surrogateescape")
+    return tuple(_commit(record) for record in _records(text, len(_FIELDS)))
+
+
+def _commit(record: list[str]) -> Commit:
+    *fields, block = record
+    pairs = (line.partition(":") for line in block.splitlines())
+    trailers = tuple((key.strip(), value.strip()) for key, colon, value in pairs if colon)
+    oid, root, author, author_email, committer, committer_email, subject = fields
+    return Commit(oid, root, author, author_email, committer, committer_email, subject, trailers)
+
+
+def _taken_out(git: Git, new: str, pairs: Sequence[Sequence[str]]) -> TakenOut | None:
+    """Return the first commit that the tip holds though it lacks the one that says what became of it."""
+    if not pairs:
+        return None
+    wanted = sorted({oid for pair in pairs for oid in pair})
+    absent = set(git(["rev-list", *wanted, "--not", new, "--"], b"").decode().split())
+    lost = next(((oid, seen) for oid, seen in pairs if oid not in absent and seen in absent), None)
+    return TakenOut(lost[0], _branch_point(git, lost[0], lost[1], new)) if lost else None
+
+
+def _branch_point(git: Git, lost: str, seen: str, new: str) -> str:
+    """Return where the branch of `lost` left `release`, or "" when `new` started after it had landed."""
+    way = git(["rev-list", "--first-parent", "--ancestry-path", f"{lost}..{seen}", "--"], b"").decode().split()
+    landed = way[-1] if way else seen
+    if landed not in git(["rev-list", landed, "--not", new, "--"], b"").decode().split():
+        return ""
+    words = git(["rev-parse", f"{landed}^1...{lost}"], b"").decode().split()
+    return next((word[1:] for word in words if word.startswith("^")), "")

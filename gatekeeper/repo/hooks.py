@@ -1,0 +1,120 @@
+"""Installs the hooks, and tells what differs from what this version would install.
+
+They run without the package: a copy of the modules that they share with it lies in hooks/lib, compiled beforehand.
+"""
+
+import importlib.util
+import marshal
+import os
+import py_compile
+import sys
+from pathlib import Path
+from shlex import quote
+
+from gatekeeper import assets
+from gatekeeper.repo.export import write_file
+
+NAMES = ("pre-receive", "post-receive")
+MODULES = (
+    "__init__",
+    "policy/__init__",
+    "policy/admission",
+    "policy/answer",
+    "policy/content",
+    "policy/pushed",
+    "policy/refs",
+    "policy/repair",
+    "policy/surfaces",
+    "policy/texts",
+    "policy/values",
+    "policy/wishes",
+    "repo/__init__",
+    "repo/childgit",
+    "repo/facts",
+    "repo/filed",
+    "repo/objects",
+    "repo/posted",
+    "repo/receive",
+    "repo/report",
+    "repo/tree",
+)
+"""Every module that a hook imports; a test compares this with what one really does."""
+_PACKAGE = Path(assets.__file__).parent
+_LONGEST_SHEBANG = 120
+"""Linux cut the first line at 127 characters before 5.1, and splits none at a space."""
+
+
+def install(home: Path) -> tuple[Path, ...]:
+    """Write the hooks and their modules, each whole or not at all, the hooks last; return every file."""
+    folder = home / "repo.git" / "hooks"
+    for place in (home / "var" / "spool", home / "var" / "answers"):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    written = []
+    for path, (content, mode) in _wanted(folder).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, content, mode=mode)
+        written.append(path)
+        if path.suffix == ".py":
+            written.append(_compile(path))
+    return tuple(written)
+
+
+def drift(home: Path) -> tuple[str, ...]:
+    """Return what is missing, altered or foreign in the repository's hooks folder, a sentence each."""
+    folder = home / "repo.git" / "hooks"
+    wanted = _wanted(folder)
+    compiled = {_compiled(path): path for path in wanted if path.suffix == ".py"}
+    found = [problem for path, (content, mode) in wanted.items() if (problem := _difference(path, content, mode))]
+    found += [f"{path} is not what its source compiles to" for path, source in compiled.items() if _stale(path, source)]
+    known = {*wanted, *compiled}
+    seen = (path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink())
+    return (*found, *(f"{path} does not belong to the gate" for path in seen if path not in known))
+
+
+def _wanted(folder: Path) -> dict[Path, tuple[bytes, int]]:
+    lib = folder / "lib" / "gatekeeper"
+    files = {lib / f"{name}.py": ((_PACKAGE / f"{name}.py").read_bytes(), 0o644) for name in MODULES}
+    for name in NAMES:
+        script = (assets.folder("hooks") / name).read_bytes()
+        files.update(_script(folder, name, script, os.path.realpath(sys.executable)))
+    return files
+
+
+def _script(folder: Path, name: str, script: bytes, interpreter: str) -> dict[Path, tuple[bytes, int]]:
+    """Return the hook with the interpreter's own path on top, or behind a launcher when no kernel takes that."""
+    first = f"#!{interpreter} -IS"
+    if len(first) <= _LONGEST_SHEBANG and " " not in interpreter:
+        return {folder / name: (first.encode() + b"\n" + script.split(b"\n", 1)[1], 0o755)}
+    body = folder / f"{name}.body"
+    launcher = f'#!/bin/sh\nexec {quote(interpreter)} -IS "$0.body"\n'
+    return {body: (script, 0o644), folder / name: (launcher.encode(), 0o755)}
+
+
+def _compiled(path: Path) -> Path:
+    return Path(importlib.util.cache_from_source(str(path)))
+
+
+def _compile(path: Path) -> Path:
+    """Compile a module so that Python never looks whether the source is newer: the hook's user cannot write here."""
+    unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
+    py_compile.compile(str(path), cfile=str(_compiled(path)), doraise=True, invalidation_mode=unchecked)
+    return _compiled(path)
+
+
+def _difference(path: Path, content: bytes, mode: int) -> str | None:
+    if path.is_symlink() or not path.is_file():
+        return f"{path} is missing"
+    if path.read_bytes() != content:
+        return f"{path} was altered"
+    return None if path.stat().st_mode & 0o777 == mode else f"{path} has lost its mode {mode:o}"
+
+
+def _stale(path: Path, source: Path) -> bool:
+    """Compare code, not bytes: marshal writes the same code in more than one way."""
+    try:
+        data, text = path.read_bytes(), source.read_bytes()
+        head = importlib.util.MAGIC_NUMBER + b"\x01\0\0\0" + importlib.util.source_hash(text)
+        code = compile(text, str(source), "exec", dont_inherit=True)
+        return data[:16] != head or bool(marshal.loads(data[16:]) != code)  # noqa: S302 - compared, never run
+    except (OSError, ValueError, EOFError, TypeError):
+        return True

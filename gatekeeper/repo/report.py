@@ -1,0 +1,112 @@
+"""What a hook writes down for the Librarian: a file each in var/spool, and for post-receive the answer in var/answers.
+
+Shared with the hooks: standard library only. Every write is durable before its function returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+
+from gatekeeper.policy.values import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+MOST_REFUSALS = 1000
+"""With so many files in the spool a refusal is only counted: refused pushes must not fill the disk."""
+COUNTER = ".dropped"
+_ANSWER_SECONDS = 3600
+
+
+def note(home: str, event: str, **fields: object) -> None:
+    """Write an event down; OSError when the disk does not take it."""
+    folder = f"{home}/var/spool"
+    content = json.dumps({"v": 1, "event": event, "at": _now(), **fields}) + "\n"
+    _write(folder, f"{time.time_ns()}-{os.getpid()}.json", content)
+
+
+def note_refusal(home: str, **fields: object) -> None:
+    """Write a refusal down or, when the spool is full, count it; a disk that takes neither changes no answer."""
+    folder = f"{home}/var/spool"
+    with contextlib.suppress(OSError):
+        if len(os.listdir(folder)) <= MOST_REFUSALS:  # noqa: PTH208 - no pathlib in hooks
+            note(home, "refused", **fields)
+        else:
+            _write(folder, COUNTER, f"{dropped(home) + 1}\n")
+
+
+def dropped(home: str) -> int:
+    """Return how many refusals were only counted so far."""
+    try:
+        with open(f"{home}/var/spool/{COUNTER}", encoding="ascii") as file:  # noqa: PTH123 - no pathlib in hooks
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def owners(home: str, tips: Mapping[str, str]) -> dict[str, str]:
+    """Return the first agents of requests that the Librarian has not seen, by what was noted before each push.
+
+    The notes of one id form a chain of tips: from the present one back to the one that created the ref.
+    """
+    pushed = {(entry["id"], entry["new"]): entry for entry in _notes(home) if entry.get("event") == "pushing"}
+    found = {}
+    for id_, tip in tips.items():
+        seen = set()
+        while (entry := pushed.get((id_, tip))) is not None and tip not in seen:
+            seen.add(tip)
+            tip = entry["old"]  # noqa: PLW2901 - one step back in the chain
+            found[id_] = str(entry["agent"]["name"])
+    return found
+
+
+def _notes(home: str) -> list[dict[str, Any]]:
+    found = []
+    for name in sorted(os.listdir(f"{home}/var/spool")):  # noqa: PTH208
+        if name.endswith(".json") and not name.startswith("."):
+            with (
+                contextlib.suppress(OSError, ValueError),  # the Librarian takes notes away while we read
+                open(f"{home}/var/spool/{name}", encoding="utf-8") as file,  # noqa: PTH123
+            ):
+                found.append(json.load(file))
+    return found
+
+
+def leave_answer(home: str, key: str, text: str) -> None:
+    """Keep the words for post-receive, and forget those of pushes that never got so far."""
+    folder = f"{home}/var/answers"
+    os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+    oldest = time.time() - _ANSWER_SECONDS
+    with os.scandir(folder) as entries, contextlib.suppress(OSError):
+        for entry in entries:
+            if entry.stat().st_mtime < oldest:
+                os.unlink(entry.path)  # noqa: PTH108
+    with open(f"{folder}/{key}", "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _write(folder: str, name: str, content: str) -> None:
+    draft = f"{folder}/.tmp-{os.getpid()}-{name}"
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8", "backslashreplace"))
+            file.flush()
+            os.fsync(handle)
+        os.rename(draft, f"{folder}/{name}")  # noqa: PTH104
+    except OSError:
+        os.unlink(draft)  # noqa: PTH108
+        raise
+    above = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(above)
+    finally:
+        os.close(above)

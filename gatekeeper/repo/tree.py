@@ -1,0 +1,164 @@
+"""Compares two trees object by object, so that a few objects that expand to billions of paths are counted cheaply.
+
+Level by level: each different pair of folders is looked at once a level, however often it occurs there.
+Shared with the hooks: standard library only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from gatekeeper.policy.pushed import Change, Entry
+from gatekeeper.policy.values import TYPE_CHECKING, NamedTuple
+from gatekeeper.repo import objects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gatekeeper.repo.objects import Git
+
+TREE = "40000"
+LINK = "120000"
+SUBMODULE = "160000"
+_SMALL = 1024
+"""An LFS pointer is smaller than this by its specification."""
+_LONGEST_LINK = 4096
+
+
+class Node(NamedTuple):
+    """One line of a tree object."""
+
+    mode: str
+    oid: str
+
+
+Folder = dict[str, Node]
+
+
+def compare(git: Git, old: str | None, new: str, limits: Mapping[str, int]) -> Change:
+    """Return what the tree `new` changes in the tree `old` (None: nothing was there); each an oid or `oid^{tree}`.
+
+    Past `request_paths` or `request_depth` it stops and returns the counts so far, without entries.
+    """
+    folders = Folders(git)
+    paths, depth = _measure(folders, old, new, limits)
+    if paths > limits["request_paths"] or depth > limits["request_depth"]:
+        return Change((), paths, depth, 0)
+    twins: list[tuple[str, str]] = []
+    entries = tuple(_entries(folders, (old, new), "", twins))
+    entries = _with_contents(git, entries)
+    return Change(entries, paths, depth, sum(entry.size for entry in entries), tuple(twins))
+
+
+class Folders:
+    """Tree objects by oid, each read once."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._known: dict[str, Folder] = {}
+
+    def load(self, oids: set[str]) -> None:
+        """Read those that are not known yet, all in one process."""
+        missing = sorted(oids - self._known.keys())
+        found = objects.contents(self._git, missing)
+        self._known.update((name, _parse(found[name].content, len(found[name].oid) // 2)) for name in missing)
+
+    def __getitem__(self, oid: str | None) -> Folder:
+        return self._known[oid] if oid else {}
+
+
+def _parse(content: bytes, width: int) -> Folder:
+    found, at = {}, 0
+    while at < len(content):
+        space = content.index(b" ", at)
+        end = content.index(b"\0", space)
+        name = content[space + 1 : end].decode("utf-8", "surrogateescape")
+        mode = content[at:space].decode("ascii", "replace").lstrip("0")
+        at = end + 1 + width
+        found[name] = Node(mode, content[end + 1 : at].hex())
+    return found
+
+
+Pair = tuple["str | None", "str | None"]
+
+
+def _measure(folders: Folders, old: str | None, new: str, limits: Mapping[str, int]) -> tuple[int, int]:
+    level: Counter[Pair] = Counter({(old, new): 1})
+    paths = depth = 0
+    while level and paths <= limits["request_paths"] and depth <= limits["request_depth"]:
+        folders.load({oid for pair in level for oid in pair if oid})
+        below: Counter[Pair] = Counter()
+        for pair, times in level.items():
+            for _, before, after in _differences(folders, pair):
+                paths += times if after else 0
+                inner = (_folder(before), _folder(after))
+                if any(inner):
+                    below[inner] += times
+        depth += 1 if below else 0
+        level = below
+    return paths, depth
+
+
+def _differences(folders: Folders, pair: Pair) -> Iterator[tuple[str, Node | None, Node | None]]:
+    old, new = folders[pair[0]], folders[pair[1]]
+    for name, after in new.items():
+        before = old.get(name)
+        if before != after:
+            yield name, before, after
+    for name in old.keys() - new.keys():
+        yield name, old[name], None
+
+
+def _folder(node: Node | None) -> str | None:
+    return node.oid if node and node.mode == TREE else None
+
+
+def _entries(folders: Folders, pair: Pair, above: str, twins: list[tuple[str, str]]) -> Iterator[Entry]:
+    twins += [(above + new, above + other) for new, other in _twins(folders[pair[0]], folders[pair[1]])]
+    for name, before, after in sorted(_differences(folders, pair)):
+        inner = (_folder(before), _folder(after))
+        if after and not inner[1]:
+            yield Entry(above + name, after.mode, after.oid)
+        elif before and not inner[0]:
+            yield Entry(above + name, "", before.oid)
+        if any(inner):
+            yield from _entries(folders, inner, f"{above}{name}/", twins)
+
+
+def _twins(old: Folder, new: Folder) -> Iterator[tuple[str, str]]:
+    """Yield new names that a file system without case, or one that composes letters, cannot tell from another."""
+    added = new.keys() - old.keys()
+    if not added:
+        return
+    same: dict[str, list[str]] = {}
+    for name in new:
+        same.setdefault(_flat(name), []).append(name)
+    for names in same.values():
+        for name in names if len(names) > 1 else ():
+            if name in added:
+                yield name, next(other for other in names if other != name)
+
+
+def _flat(name: str) -> str:
+    if name.isascii():
+        return name.lower()
+    import unicodedata  # noqa: PLC0415 - only names beyond ASCII pay for it
+
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _with_contents(git: Git, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Add each blob's size, and the content of links and of what may be an LFS pointer."""
+    blobs = [entry for entry in entries if entry.mode not in ("", SUBMODULE)]
+    measured = objects.sizes(git, (entry.oid for entry in blobs))
+    size = {oid: found.size for oid, found in measured.items()}
+    wanted = (e.oid for e in blobs if size.get(e.oid, 0) < (_LONGEST_LINK if e.mode == LINK else _SMALL))
+    read = objects.contents(git, wanted)
+    return tuple(
+        entry._replace(size=size.get(entry.oid, 0), text=_text(read.get(entry.oid))) if entry.mode else entry
+        for entry in entries
+    )
+
+
+def _text(found: objects.Object | None) -> str | None:
+    return found.content.decode("utf-8", "surrogateescape") if found else None
