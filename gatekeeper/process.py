@@ -63,6 +63,13 @@ class Cancel:
         self.thrown = True
         os.write(self._write, b"x")
 
+    def reset(self) -> None:
+        """Take it back, for what starts from now on; only where nothing is running on it."""
+        self.thrown = False
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._read, _CHUNK):
+                continue
+
     def fileno(self) -> int:
         """Readable from the moment it is thrown on."""
         return self._read

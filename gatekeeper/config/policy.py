@@ -1,7 +1,7 @@
 """Compiles sites.toml for the doors: var/policy.json is all that a hook reads, so it needs no TOML and no jinja2."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,6 @@ def compile_policy(config: Config, taken_out: Sequence[tuple[Oid, Oid]] = ()) ->
     }
 
 
-def write(home: Path, policy: dict[str, Any]) -> None:
+def write(home: Path, policy: Mapping[str, Any]) -> None:
     """Put the policy in force for the next push: the old one or the new one, whatever happens."""
     write_file(home / "var" / "policy.json", json.dumps(policy, indent=1).encode() + b"\n", mode=0o600)

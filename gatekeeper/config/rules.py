@@ -127,8 +127,6 @@ def _agents(config: Config) -> Iterator[Found]:
 
 
 def _doors(key: str, agent: Agent) -> Iterator[Found]:
-    if agent.unix_user is None and agent.ssh_key is None:
-        yield f"{key}.unix_user", MISSING, "It is missing, and so is ssh_key. Give one of the two doors, or both."
     yield from words.judged(f"{key}.unix_user", agent.unix_user, words.unix_user)
     yield from words.judged(f"{key}.ssh_key", agent.ssh_key, words.ssh_key)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.observe import Recollection, desired_runs, ground
@@ -104,7 +105,7 @@ def _touches(gate: Gate, train: Sequence[Stage], mind: Recollection) -> dict[Req
     """Return the sites whose inputs each request of the train changed."""
     grounds = [ground(gate, stage.tree, mind) for stage in train]
     touched = {}
-    for before, after, stage in zip(grounds, grounds[1:], train[1:], strict=True):
+    for (before, after), stage in zip(pairwise(grounds), train[1:], strict=True):
         assert stage.request is not None  # noqa: S101 - only the first stage is `release` itself
         touched[stage.request.id] = frozenset(
             name

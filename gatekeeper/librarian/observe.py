@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.arrival import arrival
+from gatekeeper.librarian.arrival import arrival, imagined
 from gatekeeper.librarian.train import Formed, Memory, Yard
 from gatekeeper.librarian.windows import closed
 from gatekeeper.model import (
@@ -56,8 +56,11 @@ class Recollection:
     first: tuple[RequestId, ...] = ()
 
 
-def observe(gate: Gate, mind: Recollection) -> Snapshot:
-    """Return the state of everything at this moment. Writes no ref; trial merges leave objects behind."""
+def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapshot:
+    """Return the state of everything at this moment. Writes no ref; trial merges leave objects behind.
+
+    With `imagine` what has just arrived counts as filed, so that a dry run sees the train that would be formed.
+    """
     refs = gate.git.refs()
     release = present_release(gate, refs)
     shipping = refs.get(SHIPPING)
@@ -65,13 +68,11 @@ def observe(gate: Gate, mind: Recollection) -> Snapshot:
         return Snapshot(release, shipping=shipping)
     entries = spool.read(gate.home.spool)
     known = known_results(gate, refs, mind)
-    open_tips = {
-        RequestId(ref.removeprefix(REQUESTS)): oid
-        for ref, oid in refs.items()
-        if ref.startswith(REQUESTS) and ref != REQUESTS + PLACEHOLDER
-    }
+    open_tips = requests_in(refs)
     current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
+    arrived = _arrivals(gate, open_tips, current, known, entries, everything=imagine)
     standing = [result for result in current.values() if not result.state.final]
+    standing += [imagined(arrival, number) for number, arrival in enumerate(arrived)] if imagine else []
     formed, definitions = _form(gate, refs, release, standing, open_tips, mind)
     stages, found = _with_jobs(gate, formed, release, mind)
     return Snapshot(
@@ -80,7 +81,7 @@ def observe(gate: Gate, mind: Recollection) -> Snapshot:
         reports=_reports(entries, known, gate.clock()),
         vanished=tuple(r for r in known.values() if r.id not in open_tips and not _ended(r)),
         withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),
-        arrivals=_arrivals(gate, open_tips, current, known, entries),
+        arrivals=arrived,
         decisions=tuple(spool.decision(entry) for entry in entries if entry.event == "decision"),
         changed_sites=_changed_sites(gate, release, refs),
         ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
@@ -91,6 +92,12 @@ def observe(gate: Gate, mind: Recollection) -> Snapshot:
         bad_trees=frozenset(Oid(ref.removeprefix(BAD)) for ref in refs if ref.startswith(BAD)),
         definitions=definitions,
     )
+
+
+def requests_in(refs: Mapping[Ref, Oid]) -> dict[RequestId, Oid]:
+    """Return the tip of every open request."""
+    found = {ref.removeprefix(REQUESTS): oid for ref, oid in refs.items() if ref.startswith(REQUESTS)}
+    return {RequestId(name): oid for name, oid in found.items() if name != PLACEHOLDER}
 
 
 def present_release(gate: Gate, refs: Mapping[Ref, Oid]) -> Release:
@@ -215,12 +222,15 @@ def _arrivals(
     current: Mapping[RequestId, Result],
     known: Mapping[RequestId, Result],
     entries: tuple[spool.Entry, ...],
+    *,
+    everything: bool,
 ) -> tuple[Arrival, ...]:
-    """Return the tips that are new, in the order in which their pushes were written down."""
+    """Return the first tip that is new, or all, in the order in which their pushes were written down."""
     pushed = {(str(e.fields.get("id")), str(e.fields.get("new"))): e for e in entries if e.event == "pushing"}
     fresh = [(id_, tip) for id_, tip in open_tips.items() if id_ not in current or _again(current[id_])]
     fresh.sort(key=lambda pair: pushed[pair].file if pair in pushed else "")
-    return tuple(arrival(gate, id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in fresh[:1])
+    wanted = fresh if everything else fresh[:1]
+    return tuple(arrival(gate, id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in wanted)
 
 
 def _again(result: Result) -> bool:

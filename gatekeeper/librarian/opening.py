@@ -46,6 +46,13 @@ def opened(home: Home, held: Lock, *, clock: Clock = time.time) -> Iterator[tupl
         yield Gate(home, force.config, policy, git, signer, ledger, target(home, force.config), clock), force.problems
 
 
+@contextmanager
+def for_reading(home: Home, *, clock: Clock = time.time) -> Iterator[Gate]:
+    """Yield the gate without its lock: whatever tries to move a ref through it fails."""
+    with opened(home, Lock(-1), clock=clock) as (gate, _):
+        yield gate
+
+
 def in_force(home: Home) -> InForce:
     """Read sites.toml; an invalid one changes nothing as long as there was a valid one before."""
     try:

@@ -89,7 +89,7 @@ class Yard:
             return Standing(
                 known[request.id], State.BLOCKED, Reason("GATE-209", f"It depends on {need}, which depends on it.")
             )
-        text = messages.render("reasons/GATE-409", id=request.id, other=need, agent=None)
+        text = messages.reason("GATE-409", id=request.id, other=need, agent=None)
         return Standing(known[request.id], State.QUEUED, Reason("GATE-409", text.strip()))
 
     def _landed(self, need: RequestId) -> frozenset[RequestId]:
@@ -106,7 +106,7 @@ class Yard:
         if isinstance(outcome, Conflict):
             return self._conflict(request, result, outcome, stages)
         if outcome.tree == last.tree:
-            text = messages.render("reasons/GATE-208", id=request.id)
+            text = messages.reason("GATE-208", id=request.id)
             return Standing(result, State.BLOCKED, Reason("GATE-208", text.strip(), _update(request.id)))
         held = self._held(request, result, last.tree, outcome.tree)
         if held is not None:
@@ -135,14 +135,14 @@ class Yard:
             return self._blocked(request, result, on_release)
         ahead = [stage.request for stage in stages[1:] if stage.request is not None]
         other = next((r for r in reversed(ahead) if self._own_paths(r) & set(found.paths)), ahead[-1])
-        text = messages.render("reasons/GATE-409", id=request.id, other=other.id, agent=other.agent.name)
+        text = messages.reason("GATE-409", id=request.id, other=other.id, agent=other.agent.name)
         return Standing(result, State.QUEUED, Reason("GATE-409", text.strip()))
 
     def _blocked(self, request: Request, result: Result, found: Conflict) -> Standing:
         other, agent = self._other_side(request, found.paths)
         shown = list(found.paths[:_SHOWN])
-        text = messages.render(
-            "reasons/GATE-401", id=request.id, files=shown, more=len(found.paths) - len(shown), other=other, agent=agent
+        text = messages.reason(
+            "GATE-401", id=request.id, files=shown, more=len(found.paths) - len(shown), other=other, agent=agent
         )
         steps: tuple[Argv, ...] = (
             ("git", "fetch", "origin", "release"),
@@ -181,8 +181,8 @@ class Yard:
         content = digest([request.tip, sorted(held), sorted((e.path, e.mode, e.oid) for e in entries)])
         if result.approval == content:
             return None
-        text = messages.render(
-            "reasons/GATE-406", id=request.id, files=sorted(held)[:_SHOWN], reason="; ".join(sorted(set(held.values())))
+        text = messages.reason(
+            "GATE-406", id=request.id, files=sorted(held)[:_SHOWN], reason="; ".join(sorted(set(held.values())))
         )
         steps: tuple[Argv, ...] = (("gatekeeper", "approve", f"{request.id}@{request.tip[:12]}", "-m", "…"),)
         rests_on = {"held": content}

@@ -55,7 +55,7 @@ def judge(facts: Facts, policy: Mapping[str, Any], who: Claim, *, sure: bool = T
     From the outside in: who, the history, the content, the trailers, what they allow, the queue. `sure` is False
     when the name is only the tip's committer and `sites.toml` lists no agents: then it tells no two people apart.
     """
-    refusal = _reserved(facts) or owned(facts.owner, who, facts.id, facts.new, sure=sure, taken=_ids(facts))
+    refusal = reserved(facts) or owned(facts.owner, who, facts.id, facts.new, sure=sure, taken=_ids(facts))
     refusal = refusal or _tip(facts, policy) or _history(facts)
     refusal = refusal or content.fault(facts.change, policy, base=facts.base, request_id=facts.id)
     if refusal is not None:
@@ -98,7 +98,8 @@ def _free_id(request_id: str, taken: tuple[str, ...]) -> str:
     return next(each for each in numbered if each not in taken)
 
 
-def _reserved(facts: Facts) -> Refusal | None:
+def reserved(facts: Facts) -> Refusal | None:
+    """Refuse commits that carry the Librarian's name or address (GATE-301), as author or committer."""
     claims = [commit for commit in facts.commits if _claims_to_be_librarian(commit.author, commit.author_email)]
     claims += [commit for commit in facts.commits if _claims_to_be_librarian(commit.committer, commit.committer_email)]
     if not claims:

@@ -85,13 +85,13 @@ def machine(event: str, request_id: str | None, **more: object) -> str:
 def refused(reason: str, request_id: str | None, refusal: Refusal) -> str:
     """Return a whole refusal: the reason's first line, its hints, what helps, the machine line.
 
-    Of the commands people are shown all but a last push that follows others.
+    Of the commands people are shown all but a push that follows others: it repeats theirs.
     """
     first, *hints = reason.splitlines()
-    several = len(refusal.next) > 1 and refusal.next[-1][:2] == ("git", "push")
+    repeats = len(refusal.next) > 1 and refusal.next[0][:2] != ("git", "push")
     lines = [f"error: {refusal.code} {brief(first)}"]
     lines += [f"hint: {brief(hint)}" for hint in hints]
-    lines += [f"hint:   {shown(typed(argv))}" for argv in (refusal.next[:-1] if several else refusal.next)]
+    lines += [f"hint:   {shown(typed(argv))}" for argv in (refusal.next[:-1] if repeats else refusal.next)]
     following = [list(argv) for argv in refusal.next]
     common = {"code": refusal.code, "retry": refusal.retry, "next": following}
     lines.append(machine("refused", request_id, **common, field=refusal.field, allowed=refusal.allowed))

@@ -83,7 +83,7 @@ def judge_ref(update: Update, *, alone: bool = True) -> Refusal | None:
     if update.ref.startswith(REQUESTS):
         return None if is_request(update.ref) else _bad_id(update)
     short = update.ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-    values = {"ref": update.ref, "name": short, "release": short == "release"}
+    values = {"ref": update.ref, "name": short, "release": update.ref == "refs/heads/release"}
     if update.ref.startswith("refs/tags/"):
         return Refusal("GATE-102", values, retry="never", field="ref")
     if not update.ref.startswith("refs/heads/"):

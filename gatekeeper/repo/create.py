@@ -7,6 +7,9 @@ from gatekeeper.errors import GateError
 from gatekeeper.model import NO_OID, RELEASE, TAGS, Oid, Ref
 from gatekeeper.repo.git import Change, Git
 
+_KNOWN = 'f() { git --git-dir="$1/.." rev-list --first-parent -n 200 refs/heads/release -- 2>/dev/null; }; f'
+"""Git hands the alternate's path to the command as its first word."""
+
 SETTINGS = (
     # Three refusals of a write to anything but request refs stand beside each other; this one needs no hook.
     ("receive.hideRefs", "refs/"),
@@ -25,7 +28,7 @@ SETTINGS = (
     ("core.fsyncMethod", "batch"),
     ("core.logAllRefUpdates", "always"),
     ("core.useReplaceRefs", "false"),
-    ("core.alternateRefsCommand", "git rev-list --first-parent -n 200 refs/heads/release --"),
+    ("core.alternateRefsCommand", _KNOWN),
     ("gpg.format", "ssh"),
 )
 

@@ -35,12 +35,13 @@ def pre_receive() -> int:
     """Judge the push that Git describes on standard input; return 0 to let it through."""
     lines = sys.stdin.buffer.read()
     home, environment = home_of(os.environ), dict(os.environ)
+    git = childgit.runner(os.path.realpath(environment.get("GIT_DIR", ".")), environment)
     try:
         policy = load(home)
     except Unreadable as problem:
         _say(_unreadable(str(problem)))
         return 1
-    text = Door(home, policy, environment).judge(lines)
+    text = Door(home, policy, environment, git).judge(lines)
     _say(text)
     return 1 if text else 0
 
@@ -66,11 +67,11 @@ def _unreadable(problem: str) -> str:
 class Door:
     """One push at the door of one gate."""
 
-    def __init__(self, home: str, policy: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    def __init__(self, home: str, policy: Mapping[str, Any], environment: Mapping[str, str], git: Git) -> None:
         self.home = home
         self.policy = policy
         self.environment = environment
-        self.git: Git = childgit.runner(f"{home}/{os.path.basename(os.getcwd())}", environment)  # noqa: PTH109, PTH119
+        self.git = git
 
     def judge(self, lines: bytes) -> str:
         """Return the whole refusal, or "" once everything that an accepted push needs is durable."""
@@ -86,7 +87,7 @@ class Door:
     def _file(self, update: Update) -> str:
         known = facts.collect(self.git, update.id, update.new, self.policy, self._owners)
         committer = known.commits[0].committer if known.commits else None
-        who = self._who(committer, repair.push_as(update.new, update.id))
+        who = admission.reserved(known) or self._who(committer, repair.push_as(update.new, update.id))
         if isinstance(who, Refusal):
             return self._refuse(who, update, self._stranger(committer))
         wish = admission.judge(known, self.policy, who, sure=self._sure())

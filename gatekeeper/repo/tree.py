@@ -90,8 +90,8 @@ def _measure(folders: Folders, old: str | None, new: str, limits: Mapping[str, i
         below: Counter[Pair] = Counter()
         for pair, times in level.items():
             for _, before, after in _differences(folders, pair):
-                paths += times if after else 0
                 inner = (_folder(before), _folder(after))
+                paths += times if after and not all(inner) else 0
                 if any(inner):
                     below[inner] += times
         depth += 1 if below else 0

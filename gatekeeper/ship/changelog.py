@@ -38,14 +38,19 @@ def entries(git: Git) -> tuple[Entry, ...]:
     return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0], reverse=True))
 
 
+def text(found: tuple[Entry, ...]) -> str:
+    """Return the whole file."""
+    shown = [
+        {"version": entry.version, "day": entry.day, "intents": [_MARKUP.sub(r"\\\1", line) for line in entry.intents]}
+        for entry in found
+    ]
+    return messages.render("CHANGELOG.md", entries=shown)
+
+
 def render(git: Git, path: Path) -> None:
     """Write the file anew, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    shown = [
-        {"version": entry.version, "day": entry.day, "intents": [_MARKUP.sub(r"\\\1", text) for text in entry.intents]}
-        for entry in entries(git)
-    ]
-    write_file(path, messages.render("CHANGELOG.md", entries=shown).encode())
+    write_file(path, text(entries(git)).encode())
 
 
 def _intents(subject: str, body: str) -> tuple[str, ...]:

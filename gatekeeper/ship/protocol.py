@@ -12,7 +12,7 @@ from typing import Any
 
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, State
+from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
 from gatekeeper.repo.export import OnDisk, sync_folder
 from gatekeeper.repo.git import Change
 from gatekeeper.ship import plan as plans
@@ -21,7 +21,7 @@ from gatekeeper.ship.plan import Cause, Phase, Plan
 from gatekeeper.ship.publish import commit_point, publish
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.ship.stage import Changed, Load, remove, stage
-from gatekeeper.sites.target import SiteHealth
+from gatekeeper.sites.watch import SiteHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Shipped:
     """Every site is healthy on it, and it is published."""
 
     plan: Plan
-    sites: Mapping[str, SiteHealth]
+    sites: Mapping[SiteName, SiteHealth]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +128,8 @@ def recover(gate: Gate) -> str:
         raise GateError(f"The ship of {plan.version} was interrupted, and {said}", code="GATE-404")
     gate.home.next_plan.unlink(missing_ok=True)
     before = live.stamp.version if live else "no version"
-    tree = plan.tree
-    _end(
-        gate,
-        oid,
-        "interrupted",
-        f"{plan.version}: back on {before}",
-        tree=tree,
-        ids=[landing.id for landing in plan.landings],
-    )
+    ids = [landing.id for landing in plan.landings]
+    _end(gate, oid, "interrupted", f"{plan.version}: back on {before}", tree=plan.tree, ids=ids)
     return f"{plan.version} was interrupted before its commit point: all sites are on {before}"
 
 
@@ -184,7 +177,7 @@ def _stage(gate: Gate, cargo: Cargo) -> Changed | None:
     return stage(gate.git, cargo.load, folder, builds=home.builds, data=home.data, like=present_release(gate))
 
 
-def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[str, SiteHealth]:
+def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[SiteName, SiteHealth]:
     live = cargo.live
     runs.save(gate.home.next_plan, live)
     switch(gate.home.current, live.folder)
@@ -192,7 +185,7 @@ def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[str, SiteHealth]:
     return gate.target.health(live.runs, live.stamp, gate.home.releases / live.folder)
 
 
-def _note_shipped(gate: Gate, cargo: Cargo, seen: Mapping[str, SiteHealth]) -> None:
+def _note_shipped(gate: Gate, cargo: Cargo, seen: Mapping[SiteName, SiteHealth]) -> None:
     plan = cargo.plan
     gate.ledger.record(
         "reconfigured" if plan.cause is Cause.RECONFIGURE else "shipped",
@@ -249,7 +242,7 @@ def _requeue(gate: Gate, cargo: Cargo, *, reason: Reason | None, site: str | Non
         guilty = reason is not None and (site is None or site in cargo.touches.get(result.id, frozenset()))
         state = State.BLOCKED if guilty else State.QUEUED
         text = replace(reason, next=_after_failure(result.id)) if reason and guilty else None
-        rests_on = {"bad": cargo.plan.tree} if guilty else {}
+        rests_on: dict[str, str] = {"bad": cargo.plan.tree} if guilty else {}
         gate.ledger.result(replace(result, state=state, reason=text, rests_on=rests_on))
 
 
@@ -274,7 +267,7 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
     return f"going back to {live.stamp.version} failed too ({told})."
 
 
-def _converge(gate: Gate, live: LivePlan) -> Mapping[str, SiteHealth]:
+def _converge(gate: Gate, live: LivePlan) -> Mapping[SiteName, SiteHealth]:
     switch(gate.home.current, live.folder)
     return gate.target.converge(live.runs, live.stamp, gate.home.releases / live.folder)
 

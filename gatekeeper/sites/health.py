@@ -5,7 +5,8 @@ import json
 import socket
 import ssl
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 from gatekeeper.model import Version
@@ -38,35 +39,44 @@ def ask(check: HealthCheck, version: Version, *, timeout: float = _TIMEOUT) -> s
 def _get(check: HealthCheck, timeout: float) -> tuple[int, bytes, bool]:
     """Return status, the first bytes, and whether these are all."""
     parts = urlsplit(check.url)
-    connection = _connection(parts.scheme, parts.hostname or "", parts.port, timeout)
-    try:
+    with closing(_connection(parts.scheme, parts.hostname or "", parts.port, timeout)) as connection:
         connection.connect()
-        wire: socket.socket = connection.sock
-        watchdog = threading.Timer(timeout, _hang_up, (wire,))
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        with _deadline(connection.sock, timeout):
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            headers = {"Connection": "close", "User-Agent": "gatekeeper"} | ({"Host": check.host} if check.host else {})
-            connection.request("GET", path, headers=headers)
+            headers = {"Connection": "close", "User-Agent": "gatekeeper"}
+            connection.request("GET", path, headers=headers | ({"Host": check.host} if check.host else {}))
             response = connection.getresponse()
             body = response.read(_MOST + 1)
-            return response.status, body[:_MOST], len(body) <= _MOST
-        finally:
-            watchdog.cancel()
+        if len(body) <= _MOST and response.length:  # read(n) says nothing of a body that was cut short
+            raise http.client.IncompleteRead(body, response.length)
+        return response.status, body[:_MOST], len(body) <= _MOST
+
+
+@contextmanager
+def _deadline(wire: socket.socket, seconds: float) -> Iterator[None]:
+    """Hang up after `seconds`, and then raise TimeoutError: a socket's own time-out begins anew at each byte."""
+    over = threading.Event()
+
+    def hang_up() -> None:
+        over.set()
+        with suppress(OSError):
+            wire.shutdown(socket.SHUT_RDWR)
+
+    watchdog = threading.Timer(seconds, hang_up)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
     finally:
-        connection.close()
+        watchdog.cancel()
+        if over.is_set():
+            raise TimeoutError
 
 
 def _connection(scheme: str, host: str, port: int | None, timeout: float) -> http.client.HTTPConnection:
     if scheme == "https":
         return http.client.HTTPSConnection(host, port, timeout=timeout, context=ssl.create_default_context())
     return http.client.HTTPConnection(host, port, timeout=timeout)
-
-
-def _hang_up(wire: socket.socket) -> None:
-    with suppress(OSError):
-        wire.shutdown(socket.SHUT_RDWR)
 
 
 def _wrong_version(body: bytes, version: Version, url: str) -> str | None:

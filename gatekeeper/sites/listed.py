@@ -34,6 +34,9 @@ def parse(entry: Mapping[str, Any]) -> Pm2Process:
     env = entry["pm2_env"]
     later = env.get("env") or {}
     code = env.get("exit_code")
+    pid = int(entry.get("pid") or 0)
+    # with a restart_delay pm2 7.0.4 writes "waiting restart" over its own "errored"; only the pid tells
+    given_up = env.get("status") == "waiting restart" and pid == 0
     return Pm2Process(
         pm_id=int(entry["pm_id"]),
         name=str(entry.get("name", "")),
@@ -42,8 +45,8 @@ def parse(entry: Mapping[str, Any]) -> Pm2Process:
         cwd=str(env.get("pm_cwd", "")),
         mode=str(env.get("exec_mode", "")).removesuffix("_mode"),
         interpreter=str(env.get("exec_interpreter", "")),
-        status=str(env.get("status", "")),
-        pid=int(entry.get("pid") or 0),
+        status="errored" if given_up else str(env.get("status", "")),
+        pid=pid,
         restarts=int(env.get("restart_time") or 0),
         unstable=int(env.get("unstable_restarts") or 0),
         exit_code=code if isinstance(code, int) else None,

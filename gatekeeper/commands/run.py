@@ -1,0 +1,87 @@
+"""`gatekeeper run` and `gatekeeper tick`: the Librarian, for good or for one heartbeat."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from gatekeeper.commands.home import gate_in
+from gatekeeper.errors import Exit
+from gatekeeper.home import Home
+from gatekeeper.librarian import loop, opening
+from gatekeeper.librarian.foresight import foresee
+from gatekeeper.librarian.loop import Bell
+from gatekeeper.process import Cancel
+
+
+@click.command("run")
+@click.pass_obj
+def run(folder: Path) -> None:
+    """Be the Librarian: a heartbeat now, at every wake-up, and every `heartbeat`. Ctrl-C or SIGTERM ends it safely.
+
+    Example: gatekeeper --gate /srv/gate run
+    """
+    home = gate_in(folder)
+    with opening.locked(home) as held, _bell() as bell:
+        _log(f"the Librarian of {home.path} runs; Ctrl-C stops it")
+        loop.run(home, held, bell, tell=_log)
+        _log("the Librarian has stopped; the sites go on")
+
+
+@click.command("tick")
+@click.option("--dry-run", is_flag=True, help="Print the steps and why, and change nothing.")
+@click.pass_obj
+def tick(folder: Path, *, dry_run: bool) -> None:
+    """Do one heartbeat and print what it did; exit status 1 when something needs a person.
+
+    Example: gatekeeper --gate /srv/gate tick --dry-run
+    """
+    home = gate_in(folder)
+    if dry_run:
+        _foretell(home)
+        return
+    with opening.locked(home) as held, _bell() as bell, closing(Cancel()) as brake:
+        bell.arm(brake)
+        ended = loop.beat_once(home, held, brake, tell=click.echo)
+    click.echo(f"at rest: {ended.rest}")
+    for alarm in ended.alarms:
+        click.echo(f"error: {alarm.code} {alarm.text}", err=True)
+    if bell.stop.thrown:
+        raise click.exceptions.Exit(Exit.INTERRUPTED)
+    if ended.alarms:
+        raise click.exceptions.Exit(Exit.FAILED)
+
+
+def _foretell(home: Home) -> None:
+    with opening.for_reading(home) as gate:
+        lines = foresee(gate)
+    for line in lines:
+        click.echo(line)
+    click.echo("nothing was changed")
+
+
+@contextmanager
+def _bell() -> Iterator[Bell]:
+    """Yield a bell that SIGTERM and SIGINT end; what they interrupt is left in a state that the next start knows."""
+    with closing(Cancel()) as stop, closing(Cancel()) as rung:
+        bell = Bell(stop, rung)
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            bell.end()
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield bell
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _log(line: str) -> None:
+    sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+    sys.stderr.flush()

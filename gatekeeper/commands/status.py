@@ -1,0 +1,109 @@
+"""`gatekeeper status`: the gate at a glance, what needs a person first."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatekeeper.commands.look import as_json, looking, print_json, request_json
+from gatekeeper.home import Home
+from gatekeeper.librarian.survey import Place, SiteState, Survey, survey
+from gatekeeper.policy.answer import shown
+
+
+@click.command("status")
+@as_json
+@click.pass_obj
+def status(folder: Path, *, as_json: bool) -> None:
+    """Show the Librarian, the queue and the sites; what is blocked comes first.
+
+    Example: gatekeeper --gate /srv/gate status
+    """
+    with looking(folder) as gate:
+        seen, home = survey(gate), gate.home
+    if as_json:
+        print_json(**_json(seen))
+        return
+    for line in _lines(seen, home):
+        click.echo(line)
+
+
+def _json(seen: Survey) -> dict[str, Any]:
+    release, frozen = seen.release, seen.frozen
+    return {
+        "release": {"version": release.version, "commit": release.commit, "shipped_at": seen.shipped_at},
+        "librarian": {
+            "running": seen.librarian is not None,
+            "pid": seen.librarian,
+            "last_heartbeat": seen.last_beat,
+            "next_heartbeat": seen.next_beat if seen.librarian else None,
+        },
+        "frozen": {"reason": frozen.reason, "since": frozen.since, "until": None} if frozen else None,
+        "enforcement": seen.mode,
+        "requests": [request_json(place.result, place.position) for place in seen.places],
+        "sites": [_site_json(site) for site in seen.sites],
+    }
+
+
+def _site_json(site: SiteState) -> dict[str, Any]:
+    return {
+        "name": site.name,
+        "host": site.host,
+        "version": site.version,
+        "commit": site.commit,
+        "pm2": site.seen.status,
+        "pid": site.seen.pid,
+        "healthy": site.healthy,
+    }
+
+
+def _lines(seen: Survey, home: Home) -> Iterator[str]:
+    release = seen.release
+    version = f"{release.version} ({seen.shipped_at})" if release.version else f"{release.commit[:12]}, not live yet"
+    yield f"gate     {home.path}  ({seen.mode}: agents share the Librarian's user)"
+    yield f"release  {version}"
+    running = f"process {seen.librarian}, next heartbeat {seen.next_beat}" if seen.librarian else "NOT RUNNING"
+    yield f"librarian {running}, last {seen.last_beat or 'never'}"
+    if not seen.librarian:
+        yield "          start it: gatekeeper run   (or one heartbeat: gatekeeper tick)"
+    if seen.frozen:
+        yield f"FROZEN   since {seen.frozen.since}: {shown(seen.frozen.reason)}   -> gatekeeper thaw"
+    stuck = [place for place in seen.places if place.position is None]
+    queue = [place for place in seen.places if place.position is not None]
+    for place in stuck:
+        yield from _stuck(place)
+    if queue:
+        yield ""
+        yield f"QUEUE    {len(queue)}"
+    for place in queue:
+        yield from _queued(place)
+    if not seen.places:
+        yield "queue    empty"
+    if seen.sites:
+        yield ""
+        yield f"SITES    {sum(site.healthy for site in seen.sites)} of {len(seen.sites)} healthy"
+    yield from (_site(site) for site in seen.sites)
+
+
+def _stuck(place: Place) -> Iterator[str]:
+    result = place.result
+    yield ""
+    yield f"{str(result.state).upper():<8} {result.id}  by {shown(result.agent.name)}: {shown(result.ask.intent)}"
+    if result.reason:
+        yield f"         {result.reason.code} {shown(result.reason.text)}"
+    yield f"         -> gatekeeper show {result.id}"
+
+
+def _queued(place: Place) -> Iterator[str]:
+    result = place.result
+    waits = f"  {result.reason.code} {shown(result.reason.text)}" if result.reason else ""
+    yield f"  {place.position:>3}. {result.id}  {result.state}  by {shown(result.agent.name)}: {shown(result.ask.intent)}"
+    if waits:
+        yield f"      {waits}"
+
+
+def _site(site: SiteState) -> str:
+    state = "healthy" if site.healthy else f"UNHEALTHY: {shown(site.problem)}"
+    pid = f"pid {site.seen.pid}" if site.seen.pid else site.seen.status
+    return f"  {site.name:<14} {site.version or '-':<10} {pid:<12} {state}"

@@ -1,0 +1,98 @@
+"""`gatekeeper wait ID`: blocks until a request has its outcome, and ends with its status."""
+
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gatekeeper.commands.look import as_json, looking, print_json, reason_json
+from gatekeeper.commands.show import find
+from gatekeeper.config.units import seconds
+from gatekeeper.errors import Exit
+from gatekeeper.model import Result, State
+from gatekeeper.policy.answer import shown
+
+_GLANCE = 0.5
+_STATUS = {
+    State.SHIPPED: Exit.DONE,
+    State.BLOCKED: Exit.BLOCKED,
+    State.HELD: Exit.BLOCKED,
+    State.WITHDRAWN: Exit.WITHDRAWN,
+    State.REJECTED: Exit.WITHDRAWN,
+    State.EXPIRED: Exit.WITHDRAWN,
+    State.ROLLED_BACK: Exit.ROLLED_BACK,
+}
+
+
+@click.command("wait")
+@click.argument("request", metavar="ID")
+@click.option(
+    "--timeout",
+    default="9m",
+    show_default=True,
+    callback=lambda _c, _p, text: _seconds(text),
+    help="Such as 90s or 9m.",
+)
+@as_json
+@click.pass_obj
+def wait(folder: Path, request: str, *, timeout: float, as_json: bool) -> None:
+    """Wait until the newest attempt of a request is shipped, blocked or ended, and say so.
+
+    Exit status: 0 shipped, 10 blocked or held, 12 withdrawn, rejected or expired, 13 rolled back, 75 still waiting.
+    Example: gatekeeper wait fix-42 --timeout 2m
+    """
+    deadline = time.monotonic() + timeout
+    last: tuple[State, str] | None = None
+    while True:
+        with looking(folder) as gate:
+            result = find(gate, request)
+        status = status_of(result)
+        late = time.monotonic() >= deadline or _too_early(result, deadline - time.monotonic())
+        if status is not None or late:
+            _tell(result, status if status is not None else Exit.WAITING, as_json=as_json)
+        seen = (result.state, result.reason.text if result.reason else "")
+        if seen != last and not as_json:
+            click.echo(f"{request} is {result.state}{f': {shown(seen[1])}' if seen[1] else ''}", err=True)
+        last = seen
+        time.sleep(min(_GLANCE, max(0.0, deadline - time.monotonic())))
+
+
+def status_of(result: Result) -> Exit | None:
+    """Return the exit status that a request's state means, or None while it is on its way."""
+    if result.ask.try_only and result.state is State.VERIFIED:
+        return Exit.DONE
+    return _STATUS.get(result.state)
+
+
+def _too_early(result: Result, left: float) -> bool:
+    """Nothing can change before `not_before`: there is no point in waiting for less."""
+    if result.not_before is None:
+        return False
+    return datetime.fromisoformat(result.not_before) > datetime.fromtimestamp(time.time() + left, UTC)
+
+
+def _tell(result: Result, status: Exit, *, as_json: bool) -> None:
+    where = f" in {result.version}" if result.version else ""
+    why = f": {result.reason.code} {shown(result.reason.text)}" if result.reason else ""
+    if as_json:
+        print_json(
+            id=result.id,
+            tip=result.tip,
+            state=str(result.state),
+            version=result.version,
+            reason=reason_json(result.reason),
+            not_before=result.not_before,
+            exit=int(status),
+        )
+    else:
+        click.echo(f"{result.id} is {result.state}{where}{why}")
+    raise click.exceptions.Exit(status)
+
+
+def _seconds(text: str) -> float:
+    found = seconds(text)
+    if found is None or not re.search(r"[0-9]", text):
+        raise click.BadParameter('write it like "90s", "9m" or "1h"')
+    return found

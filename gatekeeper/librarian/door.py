@@ -1,0 +1,127 @@
+"""The Librarian's local door: var/door.sock. Hooks knock to wake it; people's decisions come in, and are written down.
+
+A thread of its own answers, so that the door is open while checks run. It decides nothing and writes only the spool.
+"""
+
+import json
+import os
+import pwd
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from gatekeeper.home import Home
+from gatekeeper.model import Actor, Assurance, Decision, RequestId
+from gatekeeper.repo import spool
+from gatekeeper.repo.ledger import Clock, utc
+
+URGENT = frozenset({"rollback", "freeze", "abort"})
+_LONGEST = 65536
+_PATIENCE = 5.0
+_PEER = struct.Struct("3i")
+
+
+@dataclass(slots=True)
+class Door:
+    """Open from `open` to `close`. `knock(urgent)` is called in the door's thread after each visit."""
+
+    home: Home
+    clock: Clock
+    knock: Callable[[bool], None]
+    _listener: socket.socket | None = None
+
+    def open(self) -> None:
+        """Start to listen; a socket file that a dead Librarian left is replaced, for the lock is ours."""
+        self.home.door.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(self.home.door))
+        self.home.door.chmod(0o600)
+        listener.listen(64)
+        self._listener = listener
+        threading.Thread(target=self._serve, args=(listener,), daemon=True, name="door").start()
+
+    def close(self) -> None:
+        """Stop listening and take the socket file away."""
+        if self._listener is not None:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.home.door.unlink(missing_ok=True)
+
+    def _serve(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                visitor, _ = listener.accept()
+            except OSError:
+                return
+            with visitor, suppress(OSError, ValueError, KeyError, TypeError):
+                visitor.settimeout(_PATIENCE)
+                self._hear(visitor)
+
+    def _hear(self, visitor: socket.socket) -> None:
+        said = _line(visitor)
+        if said.get("wake"):
+            self.knock(False)
+            return
+        decision = self._written(said["decide"], _peer(visitor))
+        visitor.sendall(json.dumps({"v": 1, "taken": decision.key}).encode() + b"\n")
+        self.knock(decision.verb in URGENT)
+
+    def _written(self, asked: dict[str, Any], actor: Actor) -> Decision:
+        decision = Decision(
+            key=spool.new_key(),
+            verb=str(asked["verb"]),
+            actor=actor,
+            at=utc(self.clock()),
+            message=str(asked.get("message", "")),
+            id=RequestId(str(asked["id"])) if asked.get("id") else None,
+            args={str(name): str(value) for name, value in dict(asked.get("args", {})).items()},
+        )
+        spool.decide(self.home.spool, decision)
+        return decision
+
+
+def ask(home: Home, asked: dict[str, Any]) -> str:
+    """Hand a decision to the running Librarian; return its key. Raises OSError when nobody opens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(_PATIENCE)
+        line.connect(str(home.door))
+        line.sendall(json.dumps({"v": 1, "decide": asked}).encode() + b"\n")
+        return str(_line(line)["taken"])
+
+
+def ourselves() -> Actor:
+    """Return who runs this process."""
+    return person(os.getuid())
+
+
+def person(uid: int) -> Actor:
+    """Return who a Unix user is; whoever may write the gate's home is its operator."""
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = f"uid {uid}"
+    return Actor(name, Assurance.KERNEL, "operator" if uid in (0, os.getuid()) else "agent")
+
+
+def _peer(visitor: socket.socket) -> Actor:
+    _, uid, _ = _PEER.unpack(visitor.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return person(uid)
+
+
+def _line(line: socket.socket) -> dict[str, Any]:
+    heard = b""
+    while not heard.endswith(b"\n") and len(heard) < _LONGEST:
+        part = line.recv(4096)
+        if not part:
+            break
+        heard += part
+    said = json.loads(heard)
+    if not isinstance(said, dict):
+        raise TypeError("not an object")
+    return said

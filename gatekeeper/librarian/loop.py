@@ -1,0 +1,147 @@
+"""The Librarian's life: a heartbeat, then wait for a knock, a changed sites.toml, the next beat, or the end."""
+
+import os
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from gatekeeper.config.problems import ConfigProblems
+from gatekeeper.errors import GateError
+from gatekeeper.gate import Gate
+from gatekeeper.home import Home
+from gatekeeper.librarian import opening
+from gatekeeper.librarian.door import Door
+from gatekeeper.librarian.heartbeat import Beat, beat
+from gatekeeper.model import Reason
+from gatekeeper.process import Cancel
+from gatekeeper.repo.lock import Lock
+
+Tell = Callable[[str], None]
+_GLANCE = 1.0
+"""Seconds between two looks at sites.toml."""
+_SOON = 60.0
+"""Seconds after which a heartbeat that could not do its work is tried again, when that is sooner than the next."""
+
+
+@dataclass(slots=True)
+class Bell:
+    """Rung by the door's thread and by signals; the main thread waits for it, or is interrupted by an urgent ring."""
+
+    stop: Cancel
+    rung: Cancel = field(default_factory=Cancel)
+    _brake: Cancel | None = None
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def ring(self, urgent: bool) -> None:  # noqa: FBT001
+        """Say that something has come; an urgent one interrupts the checks that run."""
+        with self._guard:
+            self.rung.throw()
+            if urgent and self._brake is not None:
+                self._brake.throw()
+
+    def arm(self, brake: Cancel | None) -> None:
+        """Name what an urgent ring, or the end, interrupts from now on."""
+        with self._guard:
+            self._brake = brake
+            if brake is not None and self.stop.thrown:
+                brake.throw()
+
+    def end(self) -> None:
+        """Stop after the present step; called from a signal handler in the main thread."""
+        self.stop.throw()
+        if self._brake is not None:
+            self._brake.throw()
+
+
+def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
+    """Live until `bell` ends it. A heartbeat that fails is told, and tried again."""
+    door = Door(home, time.time, bell.ring)
+    door.open()
+    try:
+        _recorded(home, held, "started")
+        while not bell.stop.thrown:
+            bell.rung.reset()
+            pause = _beat_and_tell(home, held, bell, tell)
+            _wait(home, bell, pause)
+        _recorded(home, held, "stopped")
+    finally:
+        door.close()
+
+
+def beat_once(home: Home, held: Lock, brake: Cancel, tell: Tell) -> Beat:
+    """Do one heartbeat. Raises GateError when sites, sandbox or disk are not usable."""
+    with opening.opened(home, held) as (gate, problems):
+        opening.apply(gate)
+        ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat)
+    return Beat(ended.rest, (*ended.alarms, *_invalid(problems)))
+
+
+def _beat_and_tell(home: Home, held: Lock, bell: Bell, tell: Tell) -> float:
+    """Do a heartbeat and return how long to wait for the next, in seconds."""
+    with closing(Cancel()) as brake:
+        bell.arm(brake)
+        try:
+            ended = beat_once(home, held, brake, tell)
+        except (GateError, OSError) as problem:
+            code = problem.code if isinstance(problem, GateError) else "GATE-503"
+            tell(f"error: {code or ''} {problem}")
+            return min(_SOON, _period(home))
+        finally:
+            bell.arm(None)
+        for alarm in ended.alarms:
+            tell(f"error: {alarm.code} {alarm.text}")
+        return 0.0 if brake.thrown else _period(home)
+
+
+def _wait(home: Home, bell: Bell, pause: float) -> None:
+    """Return at the next beat, `settle` after a knock, when sites.toml was saved, or at the end."""
+    due, written = time.monotonic() + pause, _written(home)
+    with selectors.DefaultSelector() as selector:
+        selector.register(bell.stop, selectors.EVENT_READ)
+        selector.register(bell.rung, selectors.EVENT_READ)
+        while (left := due - time.monotonic()) > 0:
+            if selector.select(min(left, _GLANCE)) or _written(home) != written:
+                break
+    if bell.rung.thrown and not bell.stop.thrown:
+        _settle(home, bell)
+
+
+def _settle(home: Home, bell: Bell) -> None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(bell.stop, selectors.EVENT_READ)
+        selector.select(_setting(home, lambda gate: gate.settle))
+
+
+def _period(home: Home) -> float:
+    return _setting(home, lambda gate: gate.heartbeat)
+
+
+def _setting(home: Home, which: Callable[..., float]) -> float:
+    return which(opening.in_force(home).config.gate)
+
+
+def _written(home: Home) -> tuple[int, int]:
+    try:
+        seen = home.sites_toml.stat()
+    except OSError:
+        return (0, 0)
+    return (seen.st_mtime_ns, seen.st_size)
+
+
+def _recorded(home: Home, held: Lock, event: str) -> None:
+    with opening.opened(home, held) as (gate, _):
+        _note(gate, event)
+
+
+def _note(gate: Gate, event: str) -> None:
+    gate.ledger.record(event, f"the Librarian {event}", pid=os.getpid())
+    gate.ledger.commit(event)
+
+
+def _invalid(problems: ConfigProblems | None) -> tuple[Reason, ...]:
+    if problems is None:
+        return ()
+    return (Reason("GATE-501", f"sites.toml is invalid, the last valid one is in force. {problems.text}"),)
