@@ -145,12 +145,14 @@ def _surface_fault(facts: Facts, policy: Mapping[str, Any], value: str | None) -
     wrong = next((name for name in names if name not in known and name != ROOT), None)
     if names and wrong is None:
         return None
-    meant = nearest(wrong, (*known, ROOT)) if wrong else None
     touched = surfaces_of((entry.path for entry in facts.change.entries), policy["surfaces"])
-    right = [meant if name == wrong else name for name in names] if meant else touched
+    meant = nearest(wrong, (*known, ROOT)) if wrong else None
+    right = tuple(meant if meant and name == wrong else name for name in names)
+    if not set(touched) <= set(right) <= {*known, ROOT}:  # what helps must be accepted
+        meant, right = None, touched
     values = {"name": wrong or "", "meant": meant or "", "known": ", ".join(known), "touched": ", ".join(touched)}
-    fixed = ("Surface", ", ".join(str(name) for name in right))
-    return Refusal("GATE-202", values, amended(facts, fixed), field="Surface", allowed=known)
+    steps = amended(facts, ("Surface", ", ".join(right)))
+    return Refusal("GATE-202", values, steps, field="Surface", allowed=known)
 
 
 def _intent_fault(facts: Facts, intent: str) -> Refusal | None:
