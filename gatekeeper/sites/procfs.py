@@ -71,17 +71,21 @@ def sockets(pid: int) -> set[str]:
     return found
 
 
-def strangers(ports: Iterable[int], ours: set[int]) -> dict[int, str]:
-    """Return the ports that a process outside `ours` listens on, with who it is as far as it can be told."""
+def strangers(ports: Iterable[int], ours: set[int]) -> dict[int, int | None]:
+    """Return the ports that a process outside `ours` listens on, with its pid; None for another user's."""
     heard = {port: inodes for port, inodes in listeners(ports).items() if inodes}
     own = set().union(*(sockets(pid) for pid in ours)) if heard else set()
     foreign = {port: inodes - own for port, inodes in heard.items() if inodes - own}
     return {port: _holder(inodes) for port, inodes in foreign.items()}
 
 
-def _holder(inodes: set[str]) -> str:
-    holder = next((pid for pid in _pids() if inodes & sockets(pid)), None)
-    return "another user's process" if holder is None else f"process {holder} ({title(holder)[:80]})"
+def describe(pid: int | None) -> str:
+    """Say in words who a stranger is."""
+    return "another user's process" if pid is None else f"process {pid} ({title(pid)[:80]})"
+
+
+def _holder(inodes: set[str]) -> int | None:
+    return next((pid for pid in _pids() if inodes & sockets(pid)), None)
 
 
 def _pids() -> Iterator[int]:

@@ -59,7 +59,8 @@ class LocalTarget:
         daemon = self.pm2.daemon()
         if daemon is not None:
             plan.refuse_namesakes(runs, self.pm2.processes(), self.current)
-        self._refuse_strangers(runs, patience=0.0 if daemon else _ORPHANS_LAST)
+        for port, holder in sorted(self._strangers(runs, daemon).items()):
+            raise _taken(runs, port, holder)
 
     def reload(self, runs: Sequence[SiteRun], stamp: Stamp, *, only: Collection[str] | None = None) -> None:
         """Tell pm2 the new state and see it begin: missing sites start, changed ones are replaced, others reload.
@@ -130,22 +131,20 @@ class LocalTarget:
             return
         self.pm2.boot()
         self.pm2.require()
-        deadline = time.monotonic() + _ORPHANS_LAST
-        ports = _ports(runs)
-        while procfs.strangers(ports, set()) and time.monotonic() < deadline:
-            time.sleep(_RETRY)
+        self._strangers(runs, self.pm2.daemon())
 
-    def _refuse_strangers(self, runs: Sequence[SiteRun], *, patience: float) -> None:
-        daemon = self.pm2.daemon()
-        deadline = time.monotonic() + patience
+    def _strangers(self, runs: Sequence[SiteRun], daemon: int | None) -> dict[int, int | None]:
+        """Return who else holds the sites' ports, once the orphans of a daemon that died have let go of them."""
+        ports = frozenset[int]().union(*(run.ports for run in runs))
+        releases = self.current.resolve().parent
+        deadline = time.monotonic() + _ORPHANS_LAST
         while True:
             ours = procfs.family(daemon, procfs.parents()) if daemon else set()
-            taken = procfs.strangers(_ports(runs), ours)
-            if not taken:
-                return
-            if time.monotonic() >= deadline:
-                raise _taken(runs, *next(iter(sorted(taken.items()))))
-            time.sleep(_RETRY)
+            found = procfs.strangers(ports, ours)
+            orphans = [pid for pid in found.values() if pid and _inside(procfs.cwd(pid), releases)]
+            if not orphans or time.monotonic() >= deadline:
+                return found
+            time.sleep(_RETRY / 3)
 
     def _unstick(self, runs: Sequence[SiteRun], places: dict[str, Place], told: dict[str, Any]) -> None:
         """Move on what a failed ship left half way, while pm2 still keeps the old processes beside it.
@@ -176,7 +175,7 @@ class LocalTarget:
                 return f'Process {one.pid} of "{one.name}" is {one.status}.'
         releases = self.current.resolve().parent
         for pid, cwd in view.children.items():
-            if pid not in listed and Path(cwd).is_relative_to(releases):
+            if pid not in listed and _inside(cwd, releases):
                 return f"Process {pid} in {cwd} is on its way out, or pm2 has lost sight of it."
         return ""
 
@@ -208,8 +207,8 @@ def _seen(run: SiteRun, processes: Sequence[Pm2Process], *, up: bool) -> SiteSee
     )
 
 
-def _ports(runs: Sequence[SiteRun]) -> frozenset[int]:
-    return frozenset[int]().union(*(run.ports for run in runs))
+def _inside(cwd: str | None, folder: Path) -> bool:
+    return cwd is not None and Path(cwd).is_relative_to(folder)
 
 
 def _longest(runs: Sequence[SiteRun]) -> float:
@@ -225,10 +224,10 @@ def _busy(what: str) -> GateError:
     )
 
 
-def _taken(runs: Sequence[SiteRun], port: int, holder: str) -> GateError:
+def _taken(runs: Sequence[SiteRun], port: int, holder: int | None) -> GateError:
     site = next(run.name for run in runs if port in run.ports)
     return GateError(
-        f'Port {port} of site "{site}" is held by {holder}, which this gate did not start.',
+        f'Port {port} of site "{site}" is held by {procfs.describe(holder)}, which this gate did not start.',
         code="GATE-501",
         hints=(f"Stop it, or give {site} another port in sites.toml, then: gatekeeper config check",),
     )

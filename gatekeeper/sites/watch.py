@@ -149,8 +149,8 @@ def _port_problem(run: SiteRun, proof: Proof, view: View) -> str | None:
         return None
     tree = procfs.parents()
     ours = {view.daemon}.union(*(procfs.family(one.pid, tree) for one in proof.own))
-    stranger = procfs.strangers([port], ours).get(port)
-    return stranger and f"port {port} is held by {stranger}"
+    strangers = procfs.strangers([port], ours)
+    return f"port {port} is held by {procfs.describe(strangers[port])}" if strangers else None
 
 
 def _health(proof: Proof, problem: str) -> SiteHealth:
