@@ -101,8 +101,11 @@ class Git(AbstractContextManager["Git"]):
         return {Ref(name): Oid(oid) for oid, name in (line.split(" ", 1) for line in lines)}
 
     def entries(self, tree: Oid, *paths: str, deep: bool = False) -> tuple[Entry, ...]:
-        """List a tree: its paths as named, or everything below it when `deep`; a path that is absent is left out."""
-        flags = ("-r",) if deep else ()
+        """List a tree: its paths as named, or everything below it when `deep`; a path that is absent is left out.
+
+        Folders above a named path may be listed too: without `-t` a folder is lost when a path in it is named beside.
+        """
+        flags = ("-r",) if deep else ("-t",)
         output = self.run("ls-tree", "-z", "--full-tree", *flags, tree, "--", *paths).output
         return tuple(_entry(line) for line in output.split(b"\0") if line)
 

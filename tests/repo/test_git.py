@@ -1,0 +1,75 @@
+"""One bare repository, through `Git`."""
+
+from pathlib import Path
+
+import pytest
+
+from gatekeeper.errors import GateError
+from gatekeeper.model import NO_OID, Oid, Ref
+from gatekeeper.repo.create import create, foreign_settings
+from gatekeeper.repo.git import Change, Git
+from gatekeeper.repo.lock import Lock
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Git:
+    return create(tmp_path / "repo.git")
+
+
+def blob(git: Git, text: str) -> Oid:
+    return Oid(git.text("hash-object", "-w", "--stdin", stdin=text.encode()))
+
+
+def tree(git: Git, files: dict[str, str]) -> Oid:
+    with git.own_index() as index:
+        lines = "".join(f"100644 {blob(git, text)}\t{path}\n" for path, text in files.items())
+        git.run("update-index", "--add", "--index-info", stdin=lines.encode(), env=index)
+        return Oid(git.text("write-tree", env=index))
+
+
+def commit(git: Git, files: dict[str, str], *parents: Oid) -> Oid:
+    env = {f"GIT_{role}_{part}": "x" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    chain = [word for parent in parents for word in ("-p", parent)]
+    return Oid(git.text("commit-tree", *chain, "-m", "x", tree(git, files), env=env))
+
+
+def test_entries_lists_a_folder_beside_a_path_in_it(git: Git) -> None:
+    root = tree(git, {"sites/api/package.json": "{}", "sites/api/server.js": "", "sites/web/server.js": ""})
+    listed = {entry.path for entry in git.entries(root, "sites/api", "sites/api/package.json", "sites/none")}
+    assert {"sites/api", "sites/api/package.json"} <= listed
+    assert "sites/none" not in listed
+    assert "sites/web" not in listed
+
+
+def test_entries_deep_keeps_odd_names_whole(git: Git) -> None:
+    root = tree(git, {"a b/ü.txt": "1", "a b/--help": "2"})
+    assert [entry.path for entry in git.entries(root, deep=True)] == ["a b/--help", "a b/ü.txt"]
+
+
+def test_transact_moves_all_refs_or_none(git: Git, lock: Lock) -> None:
+    one, two = commit(git, {"a": "1"}), commit(git, {"a": "2"})
+    first, second = Ref("refs/gate/first"), Ref("refs/gate/second")
+    assert git.transact((Change(first, NO_OID, one), Change(second, NO_OID, one)), reason="new", lock_fd=lock.fd)
+    stale = (Change(first, one, two), Change(second, two, one))
+    assert not git.transact(stale, reason="stale", lock_fd=lock.fd)
+    assert git.refs("refs/gate/") == {first: one, second: one}
+    assert git.transact((Change(first, one, NO_OID),), reason="gone", lock_fd=lock.fd)
+    assert git.refs("refs/gate/") == {second: one}
+
+
+def test_what_git_says_is_in_the_error(git: Git) -> None:
+    with pytest.raises(GateError, match="git cat-file failed in .*repo.git: .*deadbeef"):
+        git.run("cat-file", "-p", "deadbeef")
+
+
+def test_a_reader_sees_objects_that_were_written_after_it_began(git: Git) -> None:
+    with git:
+        assert git.read(blob(git, "before")) == b"before"
+        assert git.read(blob(git, "after\0\xff")) == "after\0\xff".encode()
+
+
+def test_create_leaves_the_settings_that_guard_it_and_tells_a_foreign_one(git: Git) -> None:
+    assert foreign_settings(git) == ()
+    git.run("config", "receive.fsckObjects", "false")
+    git.run("config", "--unset-all", "receive.hideRefs")
+    assert set(foreign_settings(git)) == {"receive.fsckobjects", "receive.hiderefs"}

@@ -1,0 +1,138 @@
+"""Comparing trees: what Git's own diff says, and bombs counted without being expanded."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gatekeeper.repo import childgit, tree
+from gatekeeper.repo.objects import Git
+
+LIMITS = {"request_paths": 1000, "request_depth": 20}
+EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+@pytest.fixture(scope="module")
+def git(tmp_path_factory: pytest.TempPathFactory) -> Git:
+    folder = tmp_path_factory.mktemp("trees")
+    subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True)
+    runner = childgit.runner(str(folder), os.environ)
+    runner(["hash-object", "-w", "-t", "tree", "--stdin"], b"")
+    return runner
+
+
+def blob(git: Git, content: bytes) -> str:
+    return git(["hash-object", "-w", "--stdin"], content).decode().strip()
+
+
+def folder_of(git: Git, entries: dict[str, tuple[str, str]]) -> str:
+    kinds = {"40000": "tree", "160000": "commit"}
+    lines = [f"{mode:0>6} {kinds.get(mode, 'blob')} {oid}\t{name}\0" for name, (mode, oid) in entries.items()]
+    return git(["mktree", "-z", "--missing"], "".join(lines).encode("utf-8", "surrogateescape")).decode().strip()
+
+
+def built(git: Git, shape: dict[str, object]) -> str:
+    entries = {}
+    for name, value in shape.items():
+        entries[name] = ("40000", built(git, value)) if isinstance(value, dict) else ("100644", blob(git, str(value).encode()))
+    return folder_of(git, entries)
+
+
+NAMES = st.sampled_from(["a", "b", "c d", "é", "x.y"])
+SHAPES = st.recursive(
+    st.dictionaries(NAMES, st.sampled_from(["1", "2"]), max_size=3),
+    lambda inner: st.dictionaries(NAMES, inner | st.sampled_from(["1", "2"]), max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(old=SHAPES, new=SHAPES)
+def test_it_says_what_git_says(git: Git, old: dict[str, object], new: dict[str, object]) -> None:
+    before, after = built(git, old), built(git, new)
+    raw = git(["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", before, after], b"")
+    words = raw.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    wanted = {(path, "" if head.endswith("D") else head.split()[1]) for head, path in zip(words[::2], words[1::2], strict=True)}
+    change = tree.compare(git, before, after, LIMITS)
+    assert {(entry.path, entry.mode) for entry in change.entries if entry.mode or (entry.path, "") in wanted} == wanted
+    assert change.size == sum(entry.size for entry in change.entries)
+
+
+def test_from_nothing(git: Git) -> None:
+    change = tree.compare(git, None, built(git, {"a": {"b": "12345"}, "c": "1"}), LIMITS)
+    assert [(e.path, e.size, e.text) for e in change.entries] == [("a/b", 5, "12345"), ("c", 1, "1")]
+    assert (change.paths, change.depth, change.size) == (3, 1, 6)
+
+
+def test_a_bomb_of_paths_is_counted(git: Git) -> None:
+    """Ten entries a level, each the same folder: 31 objects that expand to 10^30 files."""
+    oid = folder_of(git, {str(n): ("100644", blob(git, b"x")) for n in range(10)})
+    for _ in range(29):
+        oid = folder_of(git, {str(n): ("40000", oid) for n in range(10)})
+    change = tree.compare(git, EMPTY, oid, {"request_paths": 10**40, "request_depth": 25})
+    assert (change.entries, change.depth) == ((), 26)
+    assert change.paths > 10**25
+    assert tree.compare(git, EMPTY, oid, LIMITS).paths == 1110
+
+
+def test_a_bomb_of_empty_folders_is_counted(git: Git) -> None:
+    oid = EMPTY
+    for _ in range(12):
+        oid = folder_of(git, {str(n): ("40000", oid) for n in range(10)})
+    change = tree.compare(git, EMPTY, oid, LIMITS)
+    assert change.entries == ()
+    assert change.paths > LIMITS["request_paths"]
+
+
+def test_a_deep_tree_is_given_up(git: Git) -> None:
+    oid = folder_of(git, {"f": ("100644", blob(git, b"x"))})
+    for _ in range(200):
+        oid = folder_of(git, {"d": ("40000", oid)})
+    assert tree.compare(git, EMPTY, oid, LIMITS).depth == 21
+
+
+def test_sizes_count_each_place(git: Git) -> None:
+    big = ("100644", blob(git, b"x" * 5000))
+    change = tree.compare(git, EMPTY, folder_of(git, {"a": big, "b": big}), LIMITS)
+    assert change.size == 10000
+    assert [entry.text for entry in change.entries] == [None, None]
+
+
+def test_links_are_read_and_submodules_are_not(git: Git) -> None:
+    link = blob(git, b"../x")
+    root = folder_of(git, {"l": ("120000", link), "long": ("120000", blob(git, b"y" * 5000)), "s": ("160000", "1" * 40)})
+    change = tree.compare(git, EMPTY, root, LIMITS)
+    assert [(e.path, e.mode, e.text) for e in change.entries] == [
+        ("l", "120000", "../x"),
+        ("long", "120000", None),
+        ("s", "160000", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "twins"),
+    [
+        ({"a": "1"}, {"a": "1", "A": "1"}, [("d/A", "d/a")]),
+        ({}, {"é": "1", "e\u0301": "1"}, [("d/e\u0301", "d/é"), ("d/é", "d/e\u0301")]),
+        ({"a": "1", "A": "1"}, {"a": "2", "A": "1"}, []),
+        ({"a": "1"}, {"A": "1"}, []),
+        ({}, {"a": {"x": "1"}, "A": "1"}, [("d/A", "d/a"), ("d/a", "d/A")]),
+    ],
+)
+def test_twins(git: Git, old: dict[str, object], new: dict[str, object], twins: list[tuple[str, str]]) -> None:
+    change = tree.compare(git, built(git, {"d": old}), built(git, {"d": new}), LIMITS)
+    assert sorted(change.twins) == twins
+
+
+def test_a_name_that_is_no_utf8(git: Git) -> None:
+    change = tree.compare(git, EMPTY, folder_of(git, {"\udcff": ("100644", blob(git, b"x"))}), LIMITS)
+    assert [entry.path for entry in change.entries] == ["\udcff"]
+
+
+def test_git_that_fails_raises(tmp_path: Path) -> None:
+    runner = childgit.runner(str(tmp_path), os.environ)
+    with pytest.raises(childgit.GitFailed, match="git rev-parse ended with 128"):
+        runner(["rev-parse", "HEAD"], b"")
