@@ -103,11 +103,12 @@ class Git(AbstractContextManager["Git"]):
     def entries(self, tree: Oid, *paths: str, deep: bool = False) -> tuple[Entry, ...]:
         """List a tree: its paths as named, or everything below it when `deep`; a path that is absent is left out.
 
-        Folders above a named path may be listed too: without `-t` a folder is lost when a path in it is named beside.
+        Without `-t` Git passes over a folder when a path in it is named beside it; with it, it adds those above.
         """
         flags = ("-r",) if deep else ("-t",)
         output = self.run("ls-tree", "-z", "--full-tree", *flags, tree, "--", *paths).output
-        return tuple(_entry(line) for line in output.split(b"\0") if line)
+        listed = (_entry(line) for line in output.split(b"\0") if line)
+        return tuple(entry for entry in listed if deep or not paths or entry.path in paths)
 
     def tree_of(self, commit: Oid) -> Oid:
         """Return the tree of a commit."""

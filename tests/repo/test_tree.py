@@ -1,15 +1,20 @@
 """Comparing trees: what Git's own diff says, and bombs counted without being expanded."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.repo import childgit, tree
-from gatekeeper.repo.objects import Git
+
+if TYPE_CHECKING:
+    from gatekeeper.repo.objects import Git
 
 LIMITS = {"request_paths": 1000, "request_depth": 20}
 EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
