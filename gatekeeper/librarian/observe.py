@@ -74,7 +74,9 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     standing = [result for result in current.values() if not result.state.final]
     standing += [imagined(arrival, number) for number, arrival in enumerate(arrived)] if imagine else []
     formed, definitions = _form(gate, refs, release, standing, open_tips, mind)
-    stages, found = _with_jobs(gate, formed, release, mind)
+    changed = _changed_sites(gate, release, refs)
+    asked = release.version is None or len(formed.stages) > 1 or bool(changed)
+    stages, found = _with_jobs(gate, formed, mind) if asked else (formed.stages, {})
     return Snapshot(
         release=release,
         leftovers=tuple(result for result in current.values() if result.state is State.SHIPPED),
@@ -83,7 +85,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),
         arrivals=arrived,
         decisions=tuple(spool.decision(entry) for entry in entries if entry.event == "decision"),
-        changed_sites=_changed_sites(gate, release, refs),
+        changed_sites=changed,
         ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
         standings=formed.standings,
         train=stages,
@@ -180,12 +182,8 @@ def _as_it_was(name: str, value: str, present: Mapping[str, str], bad: set[str])
     return value in bad if name == "bad" else present.get(name) == value
 
 
-def _with_jobs(
-    gate: Gate, formed: Formed, release: Release, mind: Recollection
-) -> tuple[tuple[Stage, ...], dict[str, Verdict]]:
+def _with_jobs(gate: Gate, formed: Formed, mind: Recollection) -> tuple[tuple[Stage, ...], dict[str, Verdict]]:
     """Give every stage its jobs, and look their verdicts up; a build counts only while its output is there."""
-    if len(formed.stages) == 1 and release.version is not None:
-        return formed.stages, {}
     grounds = [ground(gate, stage.tree, mind) for stage in formed.stages]
     made = [jobs.builds(gate.config, each) for each in grounds]
     known = _lookup(gate, (work.job for works in made for work in works))

@@ -199,13 +199,31 @@ def next_step(seen: Snapshot) -> Step:  # noqa: PLR0911 - one line a rule, in th
     if seen.decisions:
         return CarryOut(min(seen.decisions, key=_urgency))
     if seen.changed_sites:
-        return Reconfigure(seen.changed_sites)
+        return _reconfigure(seen)
     if seen.ailing_sites:
         return Converge(seen.ailing_sites)
     moved = next((standing for standing in seen.standings if _moved(standing)), None)
     if moved is not None:
         return Mark(moved.result, moved.state, moved.reason, moved.rests_on)
     return _advance(seen)
+
+
+def _reconfigure(seen: Snapshot) -> Step:
+    """Verify `release` as sites.toml now wants it run, before any site is told so."""
+    answer = verification.examine(seen.train[:1], seen.verdicts, live=True)
+    if isinstance(answer, Run):
+        return Verify(answer.stage, answer, ())
+    red = (
+        [verdict for verdict in answer.red if _is_of(verdict, seen.changed_sites)] if isinstance(answer, Ready) else []
+    )
+    if red:
+        text = f"sites.toml was not applied: {red[0].job} fails on `release` with it. {red[0].excerpt}".strip()
+        return Rest("sites.toml waits to be repaired", Reason("GATE-402", text))
+    return Reconfigure(seen.changed_sites)
+
+
+def _is_of(verdict: Verdict, sites: tuple[str, ...]) -> bool:
+    return any(verdict.job.endswith(f" of {site}") for site in sites)
 
 
 _FIRST = ("rollback", "freeze", "abort")
