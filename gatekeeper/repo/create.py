@@ -79,6 +79,8 @@ def _make_history_known(folder: Path) -> None:
     alternate = folder / "known"
     for part in ("objects", "refs"):
         (alternate / part).mkdir(parents=True, exist_ok=True)
+    # A clone by path takes the alternate along and asks it for its refs: it must pass for a repository.
+    (alternate / "HEAD").write_text("ref: refs/heads/none\n")
     (folder / "objects" / "info").mkdir(parents=True, exist_ok=True)
     (folder / "objects" / "info" / "alternates").write_text("../known/objects\n")
 

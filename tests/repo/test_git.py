@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.model import NO_OID, Oid, Ref
 from gatekeeper.repo.create import create, foreign_settings
@@ -71,3 +72,26 @@ def test_create_leaves_the_settings_that_guard_it_and_tells_a_foreign_one(git: G
     git.run("config", "receive.fsckObjects", "false")
     git.run("config", "--unset-all", "receive.hideRefs")
     assert set(foreign_settings(git)) == {"receive.fsckobjects", "receive.hiderefs"}
+
+
+def test_a_clone_by_path_fetches_and_pushes_without_a_murmur_and_sends_only_what_is_new(
+    git: Git, lock: Lock, tmp_path: Path
+) -> None:
+    head = commit(git, {f"file-{n}": str(n) for n in range(50)})
+    for number in range(5):
+        head = commit(git, {f"file-{n}": str(n + number) for n in range(50)}, head)
+    git.transact((Change(Ref("refs/heads/release"), NO_OID, head),), reason="x", lock_fd=lock.fd)
+    clone = tmp_path / "clone"
+
+    def run(*args: str) -> str:
+        done = process.run(("git", *args), merge=True)
+        assert done.ok, done.text
+        return done.text
+
+    run("clone", "-q", "-b", "release", str(git.folder), str(clone))
+    person = ("-c", "user.name=a", "-c", "user.email=a@example")
+    run("-C", str(clone), *person, "commit", "-q", "--allow-empty", "-m", "new")
+    assert run("-C", str(clone), "fetch", "-q", "origin") == ""
+    said = run("-C", str(clone), "push", "--progress", "origin", "HEAD:request/one")
+    assert "Total 1 (delta" in said
+    assert "fatal" not in said
