@@ -18,7 +18,7 @@ _PUSH = ("push/*.j2", "reasons/GATE-[123]??.j2", "reasons/GATE-503.j2")
 
 def render(name: str, **values: object) -> str:
     """Fill `templates/NAME.j2`; an undefined value is an error (jinja2.UndefinedError)."""
-    return _environment().get_template(f"{name}.j2").render(values)
+    return environment().get_template(f"{name}.j2").render(values)
 
 
 def reason(code: str, **values: object) -> str:
@@ -41,11 +41,12 @@ def compiled() -> dict[str, list[Any]]:
 
 def compile_text(source: str) -> list[Any]:
     """Turn one template's text into nodes: strings, ["var", name], ["if", name, then, else], ["for", ...]."""
-    return _nodes(_environment().parse(source).body)
+    return _nodes(environment().parse(source).body)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the one Jinja environment: strict, and escaping control characters in all that it prints."""
     return Environment(
         loader=FileSystemLoader(folder("templates"), encoding="utf-8"),
         undefined=StrictUndefined,

@@ -54,7 +54,7 @@ def collect(git: Git, request_id: str, new: str, policy: Mapping[str, Any], owne
     known = Facts(
         id=request_id,
         new=new,
-        kind=tip.kind if tip else "missing",
+        kind=tip.kind if tip else "missing object",
         message_bytes=tip.size if tip else 0,
         release=refs.release,
         release_empty=refs.release_tree is None or refs.release_tree in _EMPTY_TREES,

@@ -55,7 +55,7 @@ def install(home: Path) -> tuple[Path, ...]:
         write_file(path, content, mode=mode)
         written.append(path)
         if path.suffix == ".py":
-            written.append(_compile(path))
+            written.append(compile_module(path))
     return tuple(written)
 
 
@@ -63,10 +63,10 @@ def drift(home: Path) -> tuple[str, ...]:
     """Return what is missing, altered or foreign in the repository's hooks folder, a sentence each."""
     folder = home / "repo.git" / "hooks"
     wanted = _wanted(folder)
-    compiled = {_compiled(path): path for path in wanted if path.suffix == ".py"}
+    sources = {compiled(path): path for path in wanted if path.suffix == ".py"}
     found = [problem for path, (content, mode) in wanted.items() if (problem := _difference(path, content, mode))]
-    found += [f"{path} is not what its source compiles to" for path, source in compiled.items() if _stale(path, source)]
-    known = {*wanted, *compiled}
+    found += [f"{path} is not what its source compiles to" for path, source in sources.items() if _stale(path, source)]
+    known = {*wanted, *sources}
     seen = (path for path in sorted(folder.rglob("*")) if not path.is_dir() or path.is_symlink())
     return (*found, *(f"{path} does not belong to the gate" for path in seen if path not in known))
 
@@ -90,15 +90,16 @@ def _script(folder: Path, name: str, script: bytes, interpreter: str) -> dict[Pa
     return {body: (script, 0o644), folder / name: (launcher.encode(), 0o755)}
 
 
-def _compiled(path: Path) -> Path:
+def compiled(path: Path) -> Path:
+    """Return where Python looks for the bytecode of a module."""
     return Path(importlib.util.cache_from_source(str(path)))
 
 
-def _compile(path: Path) -> Path:
+def compile_module(path: Path) -> Path:
     """Compile a module so that Python never looks whether the source is newer: the hook's user cannot write here."""
     unchecked = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    py_compile.compile(str(path), cfile=str(_compiled(path)), doraise=True, invalidation_mode=unchecked)
-    return _compiled(path)
+    py_compile.compile(str(path), cfile=str(compiled(path)), doraise=True, invalidation_mode=unchecked)
+    return compiled(path)
 
 
 def _difference(path: Path, content: bytes, mode: int) -> str | None:

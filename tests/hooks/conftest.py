@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from hooks.doorway import Clone, Door, live_door
 
 

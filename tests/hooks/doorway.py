@@ -39,7 +39,8 @@ class Answer:
 
     @property
     def code(self) -> str | None:
-        return self.machine["code"]
+        code: str | None = self.machine["code"]
+        return code
 
     @property
     def text(self) -> str:

@@ -54,8 +54,10 @@ def test_a_second_request_hears_of_the_first(door: Door, clone: Clone) -> None:
         "  intent   Cart",
         "  surface  api, shop     base v1.4.1     next heartbeat when the Librarian runs",
         "  try      merged and verified, never shipped",
-        "warning: it touches sites/shop/b.js and 1 more, as request fix-41 (agent codex-2) does; "
-        "the later one may be blocked.",
+        (
+            "warning: it touches sites/shop/b.js and 1 more, as request fix-41 (agent codex-2) does; "
+            "the later one may be blocked."
+        ),
         "warning: it waits for request fix-40, and no such request is open.",
         NOT_RUNNING,
         'hint: Urgency "tonight \\o/" is recorded and shown; it changes no order.',
@@ -91,8 +93,10 @@ def test_an_update_and_a_withdrawal(door: Door, clone: Clone) -> None:
     assert updated.machine["event"] == "updated"
     assert clone.push(":request/fix-42").lines == [
         "success: request fix-42 withdrawn. A ship that has already begun goes on.",
-        'gate: {"v":1,"event":"withdrawn","id":"fix-42","code":null,"state":"withdrawn","retry":"never","next":[],'
-        '"result_ref":"refs/gate/results/fix-42"}',
+        (
+            'gate: {"v":1,"event":"withdrawn","id":"fix-42","code":null,"state":"withdrawn","retry":"never","next":[],'
+            '"result_ref":"refs/gate/results/fix-42"}'
+        ),
     ]
     who = {"name": "codex-1", "assurance": "claimed", "role": "agent"}
     pushed = [{key: entry[key] for key in ("id", "old", "new", "agent")} for entry in door.spool("pushing")]
@@ -112,10 +116,12 @@ def test_the_contract_example_of_a_refusal(door: Door, clone: Clone) -> None:
         'error: GATE-202 no surface named "sho". Surfaces are matched whole, never by prefix.',
         'hint: Did you mean "shop"? Known: admin, api, blog, docs, shop, web. Repair and push again:',
         f"hint:   {amend}",
-        'gate: {"v":1,"event":"refused","id":"fix-43","code":"GATE-202","state":null,"retry":"after_fix","next":'
-        '[["git","-c","trailer.ifexists=replace","commit","--amend","--no-edit","--trailer","Surface: shop"],'
-        '["git","push","--force","origin","HEAD:request/fix-43"]],"field":"Surface",'
-        '"allowed":["admin","api","blog","docs","shop","web"]}',
+        (
+            'gate: {"v":1,"event":"refused","id":"fix-43","code":"GATE-202","state":null,"retry":"after_fix","next":'
+            '[["git","-c","trailer.ifexists=replace","commit","--amend","--no-edit","--trailer","Surface: shop"],'
+            '["git","push","--force","origin","HEAD:request/fix-43"]],"field":"Surface",'
+            '"allowed":["admin","api","blog","docs","shop","web"]}'
+        ),
     ]
     assert answer.status == 1
     assert door.refs() == ["refs/heads/release", "refs/tags/v1.4.1"]
@@ -130,8 +136,10 @@ def test_a_push_to_release(door: Door, clone: Clone) -> None:
         "hint: Force, urgency or another remote do not change this. If it cannot wait, tell your operator.",
         "hint: File a request for the same commit instead:",
         f"hint:   git push origin {request}",
-        'gate: {"v":1,"event":"refused","id":null,"code":"GATE-101","state":null,"retry":"never",'
-        f'"next":[["git","push","origin","{request}"]],"field":"ref"}}',
+        (
+            'gate: {"v":1,"event":"refused","id":null,"code":"GATE-101","state":null,"retry":"never",'
+            f'"next":[["git","push","origin","{request}"]],"field":"ref"}}'
+        ),
     ]
     (entry,) = door.spool("refused")
     assert {key: entry[key] for key in ("ref", "new", "code", "text")} == {

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hooks.doorway import Answer, Clone, Door, agent
 
 from gatekeeper.config.schema import Limits
+from hooks.doorway import Answer, Clone, Door, agent
 
 ROOT = Path(__file__).parents[2]
 CODES = {"1": range(101, 106), "2": range(201, 212), "3": range(301, 305)}
@@ -52,7 +52,11 @@ def staged(mode: str, path: str, content: str, message: str = "Fix it") -> Calla
         clone.write({"sites/shop/cart.js": "2\n"})
         clone.git("add", "-A")
         stdin = content.encode("utf-8", "surrogateescape")
-        oid = clone.git("rev-parse", "HEAD") if mode == "160000" else clone.git("hash-object", "-w", "--stdin", stdin=stdin)
+        oid = (
+            clone.git("rev-parse", "HEAD")
+            if mode == "160000"
+            else clone.git("hash-object", "-w", "--stdin", stdin=stdin)
+        )
         line = f"{mode} {oid}\t{path}\0".encode("utf-8", "surrogateescape")
         clone.git("update-index", "-z", "--index-info", stdin=line)
         clone.git("commit", "-q", "-m", message)
@@ -224,7 +228,9 @@ CASES = (
     Case("202", asked("Surface:  ,"), says="names no surface", name="none"),
     Case("203", asked("Surface: web"), says="sites/shop/cart.js (surface shop)"),
     Case("203", changed({"README.md": "x\n"}, "Fix it\n\nSurface: shop"), says="README.md (surface root)"),
-    Case("203", changed({"sites/shop-admin/x.js": "x\n"}, "Fix\n\nSurface: shop"), says="(surface root)", name="prefix"),
+    Case(
+        "203", changed({"sites/shop-admin/x.js": "x\n"}, "Fix\n\nSurface: shop"), says="(surface root)", name="prefix"
+    ),
     Case(
         "203",
         changed({f"sites/web/{n}.js": "x\n" for n in range(7)}, "Fix\n\nSurface: shop"),
@@ -237,7 +243,9 @@ CASES = (
     Case("204", staged("120000", "sites/shop/l", "up/../../../.."), says="leaves the tree", name="through-a-link"),
     Case("204", staged("120000", "sites/shop/l", "../../.git/hooks"), says="passes for `.git`"),
     Case("204", staged("120000", ".gitattributes", "x"), says="named like a file that Git reads"),
-    Case("204", staged("100644", "sites/shop/a\x1bb", "x"), says="sites/shop/a\\x1bb may not be deployed: its name holds"),
+    Case(
+        "204", staged("100644", "sites/shop/a\x1bb", "x"), says="sites/shop/a\\x1bb may not be deployed: its name holds"
+    ),
     Case("204", staged("100644", f"sites/shop/{BIDI}x", "x"), says="U+202E, which is not what it looks like"),
     Case("204", staged("100644", "sites/shop/a\nb", "x"), says="U+000A"),
     Case("204", staged("100644", "sites/shop/\udcffx", "x"), helps=False, says="its name is not UTF-8 (byte 0xFF)"),
@@ -273,7 +281,9 @@ CASES = (
     Case("210", option("intent=Fix the cart", "bump=minor"), says='push option "intent"', name="two"),
     Case("210", option("wait"), says='the gate takes no push option "wait"'),
     Case("211", lambda door, clone: rolled_back(door, clone, merged_by_agent=False), says="To bring it back"),
-    Case("211", lambda door, clone: rolled_back(door, clone, merged_by_agent=True), says="your own commits", name="own"),
+    Case(
+        "211", lambda door, clone: rolled_back(door, clone, merged_by_agent=True), says="your own commits", name="own"
+    ),
     Case("301", unknown_agent, says='no agent named "codex-"'),
     Case("301", reserved("AUTHOR"), says="the name and address of the Librarian"),
     Case("301", reserved("COMMITTER"), says="the name and address of the Librarian", name="committer"),
@@ -318,7 +328,7 @@ def test_every_code_of_the_door_is_tried() -> None:
 
 def test_what_people_read_can_be_typed(door: Door, clone: Clone) -> None:
     """The hint lines, pasted into a shell, do what `next` does."""
-    answer = asked("Intent: it's \"$HOME\" and `id` \u200b!")(door, clone)
+    answer = asked('Intent: it\'s "$HOME" and `id` \u200b!')(door, clone)
     typed = answer.lines[-2].removeprefix("hint:   ")
     subprocess.run(["sh", "-c", typed], cwd=clone.folder, env=clone.env, check=True, capture_output=True)
-    assert clone.git("log", "-1", "--format=%(trailers:key=Intent,valueonly)") == "it's \"$HOME\" and `id` !"
+    assert clone.git("log", "-1", "--format=%(trailers:key=Intent,valueonly)") == 'it\'s "$HOME" and `id` !'

@@ -42,7 +42,9 @@ def folder_of(git: Git, entries: dict[str, tuple[str, str]]) -> str:
 def built(git: Git, shape: dict[str, object]) -> str:
     entries = {}
     for name, value in shape.items():
-        entries[name] = ("40000", built(git, value)) if isinstance(value, dict) else ("100644", blob(git, str(value).encode()))
+        entries[name] = (
+            ("40000", built(git, value)) if isinstance(value, dict) else ("100644", blob(git, str(value).encode()))
+        )
     return folder_of(git, entries)
 
 
@@ -60,7 +62,10 @@ def test_it_says_what_git_says(git: Git, old: dict[str, object], new: dict[str, 
     before, after = built(git, old), built(git, new)
     raw = git(["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", before, after], b"")
     words = raw.decode("utf-8", "surrogateescape").split("\0")[:-1]
-    wanted = {(path, "" if head.endswith("D") else head.split()[1]) for head, path in zip(words[::2], words[1::2], strict=True)}
+    wanted = {
+        (path, "" if head.endswith("D") else head.split()[1])
+        for head, path in zip(words[::2], words[1::2], strict=True)
+    }
     change = tree.compare(git, before, after, LIMITS)
     assert {(entry.path, entry.mode) for entry in change.entries} == wanted
     assert change.size == sum(entry.size for entry in change.entries)
@@ -108,7 +113,9 @@ def test_sizes_count_each_place(git: Git) -> None:
 
 def test_links_are_read_and_submodules_are_not(git: Git) -> None:
     link = blob(git, b"../x")
-    root = folder_of(git, {"l": ("120000", link), "long": ("120000", blob(git, b"y" * 5000)), "s": ("160000", "1" * 40)})
+    root = folder_of(
+        git, {"l": ("120000", link), "long": ("120000", blob(git, b"y" * 5000)), "s": ("160000", "1" * 40)}
+    )
     change = tree.compare(git, EMPTY, root, LIMITS)
     assert [(e.path, e.mode, e.text) for e in change.entries] == [
         ("l", "120000", "../x"),
