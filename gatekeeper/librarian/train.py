@@ -16,6 +16,7 @@ from gatekeeper.repo.sign import Signer
 from gatekeeper.verify.jobs import digest
 
 _SHOWN = 5
+_LOOKED_BACK = 500
 
 
 @dataclass(slots=True)
@@ -153,12 +154,18 @@ class Yard:
         return Standing(result, State.BLOCKED, Reason("GATE-401", " ".join(text.split()), steps), rests_on)
 
     def _other_side(self, request: Request, paths: Sequence[str]) -> tuple[str | None, str | None]:
-        """Name the request, and its agent, whose landing last touched these paths."""
-        form = "--format=%(trailers:key=Request,valueonly,separator=)%x00%(trailers:key=Agent,valueonly,separator=)"
-        bounds = ("--first-parent", "--diff-merges=first-parent", self.release.commit, f"^{request.tip}")
-        said = self.git.text("log", "-1", form, *bounds, "--", *(f":(literal){path}" for path in paths))
-        other, _, agent = said.partition("\0")
-        return other or None, agent or None
+        """Name the request, and its agent, whose landing last touched these paths.
+
+        Git is not asked for the paths: it would pass a merge over that is as its second parent in them.
+        """
+        told = "%x01%(trailers:key=Request,valueonly,separator=)%x02%(trailers:key=Agent,valueonly,separator=)%x02"
+        args = ("log", "-n", str(_LOOKED_BACK), "--first-parent", "-m", "--name-only", "--no-renames", "-z")
+        said = self.git.run(*args, f"--format={told}", self.release.commit, f"^{request.tip}").output
+        for landing in said.decode("utf-8", "surrogateescape").split("\x01")[1:]:
+            other, agent, touched = landing.split("\x02", 2)
+            if other and set(touched.lstrip("\0\n").split("\0")) & set(paths):
+                return other, agent
+        return None, None
 
     def _own_paths(self, request: Request) -> frozenset[str]:
         key = (self.release.commit, request.tip)
