@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gatekeeper import fault
 from gatekeeper.gate import Gate
 from gatekeeper.model import NO_OID, RELEASE, REQUESTS, SHIPPING, TAGS, Oid, Ref, Request, Result, Stage, Version
+from gatekeeper.repo.export import sync_folder
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import LIBRARIAN
 from gatekeeper.ship import plan as plans
@@ -73,7 +75,9 @@ def publish(gate: Gate, oid: Oid) -> Plan:
     for landing in plan.landings:
         retire(gate, landing)
     if gate.home.next_plan.exists():
-        gate.home.next_plan.replace(gate.home.live_plan)
+        with fault.step("adopt the plan"):
+            gate.home.next_plan.replace(gate.home.live_plan)
+            sync_folder(gate.home.var)
     render(gate.git, gate.home.www / "CHANGELOG.md")
     gate.ledger.move(plans.finish(oid))
     gate.ledger.commit(f"published {plan.version}")
@@ -99,7 +103,7 @@ def _release_moves(gate: Gate, plan: Plan, intents: Sequence[str], log: Oid) -> 
 def _message(request: Request, version: Version, verified: str) -> str:
     trailers = [
         ("Request", request.id),
-        ("Agent", f"{request.agent.name} ({request.agent.assurance})"),
+        ("Agent", request.agent.name),
         ("Surface", ", ".join(request.ask.surfaces)),
         ("Artifact", request.ask.artifact),
         ("Version", version),
