@@ -9,6 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatekeeper import fault
 from gatekeeper.errors import GateError
 from gatekeeper.model import Oid
 from gatekeeper.repo.git import Entry, Git
@@ -60,14 +61,16 @@ def sync_folder(folder: Path) -> None:
 def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that a reader, and the disk after a power cut, has the old content or the new."""
     draft = path.with_name(f".{path.name}.new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(handle, mode)
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-    draft.replace(path)
-    sync_folder(path.parent)
+    with fault.step(f"draft: {path.name}"):
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(handle, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+    with fault.step(f"write: {path.name}"):
+        draft.replace(path)
+        sync_folder(path.parent)
 
 
 def _link(source: Path, place: Path, entry: Entry) -> bool:
@@ -94,7 +97,8 @@ def _write(git: Git, place: Path, entry: Entry) -> None:
         raise GateError(
             f"{entry.path} is a {entry.type}: only files and links can be written to disk.", code="GATE-204"
         )
-    content = git.read(entry.oid)
+    with fault.step("export"):
+        content = git.read(entry.oid)
     if entry.mode == "120000":
         place.symlink_to(content.decode("utf-8", "surrogateescape"))
         return

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from gatekeeper import process
+from gatekeeper import fault, process
 from gatekeeper.errors import GateError
 from gatekeeper.model import NO_OID, Oid, Ref
 
@@ -132,7 +132,8 @@ class Git(AbstractContextManager["Git"]):
         lines = b"".join(b"update %s\0%s\0%s\0" % (c.ref.encode(), c.new.encode(), c.old.encode()) for c in changes)
         script = b"start\0" + lines + b"prepare\0commit\0"
         args = ("update-ref", "--create-reflog", "-m", reason, "--stdin", "-z")
-        done = self.run(*args, stdin=script, allowed=(0, 1, 128), pass_fds=(lock_fd,))
+        with fault.step(f"refs: {reason}"):
+            done = self.run(*args, stdin=script, allowed=(0, 1, 128), pass_fds=(lock_fd,))
         if done.ok:
             return True
         if all(self.resolve(c.ref) == (None if c.old == NO_OID else c.old) for c in changes):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatekeeper import process
+from gatekeeper import fault, process
 from gatekeeper.errors import GateError
 from gatekeeper.model import Oid, Version
 from gatekeeper.repo.git import Git
@@ -44,20 +44,24 @@ class Signer:
         chain = tuple(word for parent in parents for word in ("-p", parent))
         env = {**_person("AUTHOR", at), **_person("COMMITTER", at), **(author or {})}
         args = (*settings, "commit-tree", *flags, *chain, tree)
-        return Oid(self.git.text(*args, stdin=message.encode(), env=env))
+        with fault.step(f"object: {message.splitlines()[0]}"):
+            return Oid(self.git.text(*args, stdin=message.encode(), env=env))
 
     def tag(self, *, commit: Oid, version: Version, message: str, at: float) -> Oid:
         """Write an annotated, signed tag object for `commit`; the ref is the caller's to move."""
         body = message if message.endswith("\n") else message + "\n"
         head = f"object {commit}\ntype commit\ntag {version}\ntagger {NAME} <{EMAIL}> {int(at)} +0000\n\n"
         payload = (head + body).encode()
-        return Oid(self.git.text("hash-object", "-t", "tag", "-w", "--stdin", stdin=payload + self._signature(payload)))
+        signed = payload + self._signature(payload)
+        with fault.step(f"object: tag {version}"):
+            return Oid(self.git.text("hash-object", "-t", "tag", "-w", "--stdin", stdin=signed))
 
     def _signature(self, payload: bytes) -> bytes:
         with tempfile.TemporaryDirectory(prefix="sign-") as folder:
             text = Path(folder, "payload")
             text.write_bytes(payload)
-            done = process.run(("ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(self.key), str(text)))
+            with fault.step("sign"):
+                done = process.run(("ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(self.key), str(text)))
             if not done.ok:
                 raise GateError(f"The signing key {self.key} could not sign: {done.errors.decode('utf-8', 'replace')}")
             return Path(folder, "payload.sig").read_bytes()

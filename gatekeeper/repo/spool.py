@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gatekeeper import fault
 from gatekeeper.model import Actor, Assurance, Decision, RequestId
 from gatekeeper.repo.export import write_file
 
@@ -34,7 +35,8 @@ def read(folder: Path) -> tuple[Entry, ...]:
 def drop(folder: Path, files: tuple[str, ...]) -> None:
     """Forget entries that are in the log now; one that is gone already is no error."""
     for name in files:
-        (folder / name).unlink(missing_ok=True)
+        with fault.step("spool: drop"):
+            (folder / name).unlink(missing_ok=True)
 
 
 def decide(folder: Path, decision: Decision) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gatekeeper import fault
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
@@ -138,8 +139,9 @@ def switch(home_current: Path, folder: str) -> None:
     draft = home_current.with_name(".current.new")
     draft.unlink(missing_ok=True)
     draft.symlink_to(Path("releases") / folder)
-    draft.replace(home_current)
-    sync_folder(home_current.parent)
+    with fault.step("switch"):
+        draft.replace(home_current)
+        sync_folder(home_current.parent)
 
 
 def present_release(gate: Gate) -> OnDisk | None:

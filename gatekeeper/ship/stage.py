@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gatekeeper import fault
 from gatekeeper.config.schema import Site
 from gatekeeper.model import Oid
 from gatekeeper.repo.export import OnDisk, export, sync_folder
@@ -54,16 +55,19 @@ def stage(git: Git, load: Load, folder: Path, *, builds: Path, data: Path, like:
         return changed
     draft = folder.with_name(f".new-{folder.name}")
     remove(draft)
-    draft.mkdir(parents=True)
+    with fault.step("stage: begin"):
+        draft.mkdir(parents=True)
     export(git, load.tree, draft, like=like)
     for output in load.outputs:
         remove(draft / output.path)
         store.place(builds, output.key, output.path, draft / output.path)
     scratch = [made for name, site in load.sites.items() for made in _furnish(name, site, draft, data)]
-    _protect(draft, scratch)
-    _sync_disk(draft)
-    draft.rename(folder)
-    sync_folder(folder.parent)
+    with fault.step("stage: protect"):
+        _protect(draft, scratch)
+        _sync_disk(draft)
+    with fault.step("stage: name"):
+        draft.rename(folder)
+        sync_folder(folder.parent)
     return None
 
 
@@ -73,9 +77,10 @@ def remove(path: Path) -> None:
         path.unlink()
         return
     if path.is_dir():
-        for root, _, _ in os.walk(path):
-            os.chmod(root, 0o755)  # noqa: PTH101, S103 - about to be deleted
-        shutil.rmtree(path)
+        with fault.step(f"remove: {path.parent.name}"):
+            for root, _, _ in os.walk(path):
+                os.chmod(root, 0o755)  # noqa: PTH101, S103 - about to be deleted
+            shutil.rmtree(path)
 
 
 def _prove(outputs: Iterable[Output], builds: Path) -> Changed | None:

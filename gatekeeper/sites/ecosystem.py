@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from gatekeeper import fault
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.sites.run import SiteRun, Stamp
 
@@ -71,12 +72,13 @@ def write(path: Path, ecosystem: Mapping[str, Any]) -> None:
         file.write(json.dumps(ecosystem, indent=1, sort_keys=True).encode())
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with fault.step("write: ecosystem.json"):
+        draft.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _app(run: SiteRun, stamp: Stamp, base: Mapping[str, str], logs: Path) -> App:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gatekeeper import process
+from gatekeeper import fault, process
 from gatekeeper.errors import GateError
 from gatekeeper.sites import procfs
 from gatekeeper.sites.calls import reload, start
@@ -28,7 +28,7 @@ OLDEST = (7, 0, 4)
 
 _PROBE = 2.0
 _QUICK = 10.0
-_SLOW = 60.0
+_SLOW = 20.0
 _BUSY = re.compile(r"already in progress for process id (\d+)")
 
 
@@ -192,9 +192,10 @@ class Pm2:
     def _run(self, *words: str, timeout: float = _SLOW, **env: str) -> str:
         try:
             cwd = self.home if self.home.is_dir() else None
-            done = process.run(
-                [*self.command, *words], cwd=cwd, env=self._environment() | env, timeout=timeout, merge=True
-            )
+            with fault.step(f"pm2 command: {words[0]}"):
+                done = process.run(
+                    [*self.command, *words], cwd=cwd, env=self._environment() | env, timeout=timeout, merge=True
+                )
         except OSError as problem:
             raise _unreachable(f"pm2 cannot be started: {problem}.") from problem
         if done.timed_out:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from gatekeeper import fault
+
 _VERSION = 1
 _LONGEST_PATH = 107
 _CHUNK = 1 << 18
@@ -111,7 +113,8 @@ class Rpc:
 
     def _send(self, call: Call) -> str:
         name = next(self._ids)
-        self._socket.sendall(frame({"type": "call", "method": call.method, "args": [call.argument]}, name))
+        with fault.step(f"pm2: {call.method}"):
+            self._socket.sendall(frame({"type": "call", "method": call.method, "args": [call.argument]}, name))
         return name
 
     def _collect(self, wanted: set[str], *, until: set[str], timeout: float) -> dict[str, Answer]:

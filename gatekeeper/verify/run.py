@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
 
+from gatekeeper import fault
 from gatekeeper.config.schema import Config
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -144,7 +145,8 @@ def _verdict(gate: Gate, work: Work, said: _Said, attempt: int) -> Verdict:
     text = ran.output.decode("utf-8", "replace")
     name = f"{work.job.key}-{attempt}.log"
     gate.home.logs.mkdir(parents=True, exist_ok=True)
-    (gate.home.logs / name).write_text(f"{text}\n{said.wrong}\n" if said.wrong else text, "utf-8")
+    with fault.step("write: check log"):
+        (gate.home.logs / name).write_text(f"{text}\n{said.wrong}\n" if said.wrong else text, "utf-8")
     return Verdict(
         key=work.job.key,
         job=str(work.job.name),

@@ -6,6 +6,7 @@ import shutil
 import stat
 from pathlib import Path
 
+from gatekeeper import fault
 from gatekeeper.errors import GateError
 from gatekeeper.repo.export import sync_folder
 
@@ -28,8 +29,9 @@ def keep(tree: Path, outputs: tuple[str, ...], store: Path, key: str) -> str:
         source.rename(place)
         _refuse_strangers(place, draft)
     shutil.rmtree(final, ignore_errors=True)
-    draft.rename(final)
-    sync_folder(store)
+    with fault.step("keep a build"):
+        draft.rename(final)
+        sync_folder(store)
     return digest(final)
 
 
