@@ -11,18 +11,18 @@ from gatekeeper.assets import folder
 from gatekeeper.errors import GateError
 
 REASONS = {
-    "401": ({"files": ["a.js", "b.js"], "more": 0, "other": "fix-1", "agent": "codex-2"}, "in conflict with request fix-1 (agent codex-2) in a.js, b.js."),
-    "402": ({"check": "unit", "site": "shop", "other": None, "excerpt": "3 failed"}, 'check "unit" failed for shop: 3 failed'),
+    "401": ({"files": ["a.js", "b.js"], "more": 0, "other": "fix-1", "agent": "codex-2"}, "in conflict with request fix-1 (agent codex-2) in a.js, b.js."),  # noqa: E501
+    "402": ({"check": "unit", "site": "shop", "other": None, "excerpt": "3 failed"}, 'check "unit" failed for shop: 3 failed'),  # noqa: E501
     "403": ({"check": "unit", "site": "", "seconds": 300}, 'check "unit" did not end within 300 seconds, twice.'),
-    "404": ({"site": "shop", "version": "v1.4.2", "problem": "no answer", "back": "v1.4.1"}, "site shop was not healthy on v1.4.2: no answer. Every site is back on v1.4.1."),
+    "404": ({"site": "shop", "version": "v1.4.2", "problem": "no answer", "back": "v1.4.1"}, "site shop was not healthy on v1.4.2: no answer. Every site is back on v1.4.1."),  # noqa: E501
     "405": ({"by": "kim", "message": "not now"}, "kim rejected it: not now"),
-    "406": ({"files": ["m/1.sql"], "reason": "schema migration"}, "held for a person's approval, because of m/1.sql: schema migration."),
+    "406": ({"files": ["m/1.sql"], "reason": "schema migration"}, "held for a person's approval, because of m/1.sql: schema migration."),  # noqa: E501
     "407": ({"by": "codex-1"}, "codex-1 withdrew it."),
     "408": ({"frozen": "", "opens": "07:00"}, "the gate ships only in its windows; the next one opens at 07:00."),
     "409": ({"other": "fix-1", "agent": None}, "it waits for request fix-1, which goes first."),
     "410": ({"state": "blocked", "days": 14}, "it was blocked for 14 days and has expired."),
     "501": ({"problem": "x"}, "the configuration is invalid: x"),
-    "502": ({"what": "refs/heads/release", "problem": "moved"}, "refs/heads/release is not as the gate left it: moved. Nothing is shipped until a person has looked."),
+    "502": ({"what": "refs/heads/release", "problem": "moved"}, "refs/heads/release is not as the gate left it: moved. Nothing is shipped until a person has looked."),  # noqa: E501
     "503": ({"problem": "full"}, "the disk does not take what the gate must write: full. Nothing was changed."),
     "504": ({"what": "pm2", "problem": "x"}, "pm2 cannot be reached: x."),
     "505": ({"problem": "x"}, "the sandbox cannot be used: x. Nothing is verified without it."),

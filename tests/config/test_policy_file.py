@@ -1,7 +1,6 @@
 """What the doors are told of sites.toml."""
 
 import json
-import os
 from pathlib import Path
 
 from gatekeeper.config import policy
@@ -22,7 +21,7 @@ def test_the_shipped_file_is_compiled_and_read_back_by_the_hooks(tmp_path: Path)
     assert seen["surfaces"].keys() == config.surface_paths().keys()
     assert seen["taken_out"] == [["1" * 40, "2" * 40]]
     assert seen["limits"]["request_paths"] == config.limits.request_paths
-    assert os.stat(tmp_path / "var" / "policy.json").st_mode & 0o777 == 0o600
+    assert (tmp_path / "var" / "policy.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_agents_are_told_without_their_keys(tmp_path: Path) -> None:

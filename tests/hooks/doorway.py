@@ -2,8 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,6 @@ class Door:
 
     home: Path
     config: Config
-    clone: Callable[[str], Clone]
 
     @property
     def repo(self) -> Clone:
@@ -122,38 +122,36 @@ class Door:
         self.repo.git("update-ref", f"refs/gate/results/{id_}", oid)
 
 
-def make_door(tmp: Path) -> Door:
-    home = tmp / "gate"
+def build(tmp: Path) -> None:
+    """Make a gate with six sites, live on v1.4.1, and a clone of it."""
+    home, repo = tmp / "gate", Clone(tmp / "gate" / "repo.git", environment(tmp))
     (home / "var").mkdir(parents=True)
-    create.create(home / "repo.git")
+    create.create(repo.folder)
     known = "git rev-list --first-parent -n 200 refs/heads/release #"  # Git puts the alternate's path behind it
-    Clone(home / "repo.git", environment(tmp)).git("config", "core.alternateRefsCommand", known)
+    repo.git("config", "core.alternateRefsCommand", known)
     hooks.install(home)
+    seed = Clone(tmp / "seed", environment(tmp))
+    seed.folder.mkdir()
+    seed.git("init", "-q", "-b", "main")
+    files = {f"sites/{name}/cart.js": "1\n" for name in SITES} | {".github/ci.yml": "1\n", "lib/a.js": "1\n"}
+    seed.commit("Start", files)
+    repo.git("fetch", "-q", str(seed.folder), "main:refs/heads/release")
+    repo.git("tag", "-a", "-m", "Start", "v1.4.1", "release")
+    work = Clone(tmp / "work", environment(tmp))
+    work.folder.mkdir()
+    work.git("clone", "-q", "-b", "release", str(repo.folder), ".")
+
+
+def copied(built: Path, tmp: Path) -> tuple[Door, Clone]:
+    """Copy what `build` made, so that each test has a gate and a clone of its own."""
+    shutil.copytree(built, tmp, dirs_exist_ok=True, symlinks=True)
     sites = {name: Site(path=f"sites/{name}", script="server.js") for name in SITES}
-
-    def clone(name: str) -> Clone:
-        work = Clone(tmp / name, environment(tmp))
-        work.folder.mkdir()
-        work.git("clone", "-q", "-b", "release", str(home / "repo.git"), ".")
-        return work
-
-    door = Door(home, Config(gate=Gate(), limits=Limits(), sites=sites), clone)
+    door = Door(tmp / "gate", Config(gate=Gate(), limits=Limits(), sites=sites))
     door.set()
-    return door
+    work = Clone(tmp / "work", environment(tmp))
+    work.git("remote", "set-url", "origin", str(door.home / "repo.git"))
+    return door, work
 
 
 def agent(**fields: Any) -> Agent:
     return Agent(**{"owner": "kim", **fields})
-
-
-def live_door(tmp: Path) -> Door:
-    """Return a gate with six sites, live on v1.4.1."""
-    made = make_door(tmp)
-    files = {f"sites/{name}/cart.js": "1\n" for name in SITES} | {".github/ci.yml": "1\n", "lib/a.js": "1\n"}
-    seed = Clone(tmp / "seed", environment(tmp))
-    seed.folder.mkdir()
-    seed.git("init", "-q", "-b", "main")
-    seed.commit("Start", files)
-    made.repo.git("fetch", "-q", str(seed.folder), "main:refs/heads/release")
-    made.repo.git("tag", "-a", "-m", "Start", "v1.4.1", "release")
-    return made

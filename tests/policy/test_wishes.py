@@ -1,5 +1,6 @@
 """Trailers: every value is accepted as the contract says, and noise is refused, never guessed."""
 
+import re
 from typing import Any
 
 import pytest
@@ -103,8 +104,6 @@ def test_the_nearest_id_is_one(text: str) -> None:
 
 @given(st.text(max_size=70))
 def test_an_id_is_what_the_contract_says(text: str) -> None:
-    import re
-
     wanted = re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", text) and not re.fullmatch(r"[0-9a-f]{40}", text)
     assert is_request_id(text) == bool(wanted)
 
