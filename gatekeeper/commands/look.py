@@ -23,7 +23,7 @@ def print_json(**found: Any) -> None:
 
 @contextmanager
 def looking(folder: Path) -> Iterator[Gate]:
-    """Yield the gate in `folder`, for reading. Raises GateError 20 without one, 22 when no sites.toml was ever valid."""
+    """Yield the gate in `folder`, for reading. Raises GateError 20 without one, 22 without any valid sites.toml."""
     with opening.for_reading(gate_in(folder)) as gate:
         yield gate
 

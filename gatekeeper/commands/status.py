@@ -98,7 +98,8 @@ def _stuck(place: Place) -> Iterator[str]:
 def _queued(place: Place) -> Iterator[str]:
     result = place.result
     waits = f"  {result.reason.code} {shown(result.reason.text)}" if result.reason else ""
-    yield f"  {place.position:>3}. {result.id}  {result.state}  by {shown(result.agent.name)}: {shown(result.ask.intent)}"
+    who = f"by {shown(result.agent.name)}: {shown(result.ask.intent)}"
+    yield f"  {place.position:>3}. {result.id}  {result.state}  {who}"
     if waits:
         yield f"      {waits}"
 

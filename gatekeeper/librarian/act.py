@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from gatekeeper import messages
+from gatekeeper.config.schema import DAY
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, decisions
 from gatekeeper.librarian.checking import check
 from gatekeeper.librarian.observe import Recollection, runs_digest, version_of
-from gatekeeper.model import BAD, KEEP, NO_OID, Actor, Ask, Reason, Ref, Result, State, Verdict
+from gatekeeper.model import BAD, KEEP, NO_OID, Actor, Ask, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
-from gatekeeper.policy.step import Snapshot, Step
+from gatekeeper.policy.step import Snapshot, Step, Why
 from gatekeeper.process import Cancel
 from gatekeeper.repo import spool
 from gatekeeper.repo.git import Change
@@ -21,7 +23,6 @@ from gatekeeper.ship.protocol import Cargo, Rebuild, Shipped, Stranded, Undone
 from gatekeeper.ship.publish import retire
 
 Tell = Callable[[str], None]
-_EXCERPT = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
             _seal(gate, reports)
         case steps.Close(result, wished):
             return _close(gate, result, hands.tell, wished=wished)
+        case steps.Expire(result):
+            _expire(gate, result, hands.tell)
         case steps.File(arrival):
             _file(gate, arrival, hands.tell)
         case steps.CarryOut(decision):
@@ -68,7 +71,7 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
         case steps.Tried(result):
             _tried(gate, result, hands.tell)
         case steps.Rest(_, alarm):
-            return alarm
+            return _in_words(alarm)
         case _:
             assert_never(step)
     return None
@@ -119,10 +122,11 @@ def _seal(gate: Gate, reports: Iterable[str]) -> None:
 def _close(gate: Gate, result: Result, tell: Tell, *, wished: bool) -> Reason | None:
     if wished:
         tell(f"withdrawn: {result.id}")
-        reason = Reason("GATE-407", "Its agent, or an operator, withdrew it.")
+        reason = Reason("GATE-407", messages.reason("GATE-407", by=result.agent.name))
         gate.ledger.record("withdrawn", result.id, actor=result.agent, id=result.id, tip=result.tip)
     else:
-        text = f"refs/heads/request/{result.id} is gone, and nobody asked for that through the door."
+        what, problem = f"refs/heads/request/{result.id}", "it is gone, and nobody asked for that through the door"
+        text = messages.reason("GATE-502", what=what, problem=problem)
         reason = Reason("GATE-502", text)
         gate.ledger.record("tampered", text, id=result.id, tip=result.tip, code="GATE-502")
     gate.ledger.result(replace(result, state=State.WITHDRAWN, reason=reason, rests_on={}))
@@ -167,7 +171,7 @@ def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
     if step.state is State.SHIPPED:
         _landed_elsewhere(gate, result, tell)
         return None
-    reason = _with_excerpt(step.reason, step.verdict)
+    reason = _in_words(step.reason)
     marked = replace(result, state=step.state, reason=reason, rests_on=dict(step.rests_on), not_before=step.not_before)
     gate.ledger.result(marked)
     if step.state is not State.VERIFYING and (step.state, reason) != (result.state, result.reason):
@@ -181,11 +185,19 @@ def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
     return reason if step.state in (State.BLOCKED, State.HELD) else None
 
 
-def _with_excerpt(reason: Reason | None, verdict: Verdict | None) -> Reason | None:
-    """Add the end of what a check printed to the sentence that blames it."""
-    if reason is None or verdict is None or not verdict.excerpt:
-        return reason
-    return replace(reason, text=f"{reason.text} It said: {' '.join(verdict.excerpt.split())[-_EXCERPT:]}")
+def _in_words(why: Reason | Why | None) -> Reason | None:
+    return Reason(why.code, messages.reason(why.code, **why.values), why.next) if isinstance(why, Why) else why
+
+
+def _expire(gate: Gate, result: Result, tell: Tell) -> None:
+    days = round(gate.config.gate.request_ttl / DAY, 1)
+    reason = Reason("GATE-410", messages.reason("GATE-410", state=result.state, days=f"{days:g}"))
+    gate.ledger.record("expired", f"{result.id}: {reason.text}", id=result.id, tip=result.tip, code=reason.code)
+    gate.ledger.result(replace(result, state=State.EXPIRED, reason=reason, rests_on={}))
+    gate.ledger.move(*_keep(gate, result))
+    gate.ledger.commit("expired")
+    retire(gate, Landing(result.id, result.tip))
+    tell(f"expired: {result.id}")
 
 
 def _landed_elsewhere(gate: Gate, result: Result, tell: Tell) -> None:

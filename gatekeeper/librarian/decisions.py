@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from gatekeeper import messages
 from gatekeeper.errors import Exit
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo
@@ -163,7 +164,8 @@ def _approve(gate: Gate, decision: Decision, result: Result) -> None:
 
 
 def _reject(gate: Gate, decision: Decision, result: Result) -> None:
-    reason = Reason("GATE-405", f"{decision.actor.name} rejected it: {decision.message}")
+    text = messages.reason("GATE-405", by=decision.actor.name, message=decision.message)
+    reason = Reason("GATE-405", text)
     gate.ledger.result(replace(result, state=State.REJECTED, reason=reason, rests_on={}))
     keep = Ref(f"{KEEP}{result.id}/{result.attempt}")
     gate.ledger.move(Change(keep, gate.git.resolve(keep) or NO_OID, result.tip))

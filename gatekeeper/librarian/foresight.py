@@ -20,13 +20,7 @@ def _lines(gate: Gate, seen: Snapshot) -> Iterator[str]:
     if seen.shipping is not None:
         yield "recover: a ship was interrupted; all else comes after that"
         return
-    for result in seen.leftovers:
-        yield f"sweep: {result.id} has shipped; delete its ref"
-    for result in seen.vanished:
-        yield f"close: {result.id}, {'withdrawn' if result.id in seen.withdrawn else 'its ref has vanished (GATE-502)'}"
-    for arrival in seen.arrivals:
-        blocked = f"; blocked at once, {arrival.asked.code}" if isinstance(arrival.asked, Reason) else ""
-        yield f"file: {arrival.id} by {arrival.agent.name}{blocked}"
+    yield from _tidying(seen)
     for decision in seen.decisions:
         yield f"carry out: {decision.verb} {decision.id or ''} by {decision.actor.name}"
     if seen.changed_sites:
@@ -37,6 +31,18 @@ def _lines(gate: Gate, seen: Snapshot) -> Iterator[str]:
         if standing.state is not State.QUEUED or standing.reason is not None:
             yield _stands(standing)
     yield from _train(gate, seen)
+
+
+def _tidying(seen: Snapshot) -> Iterator[str]:
+    for result in seen.leftovers:
+        yield f"sweep: {result.id} has shipped; delete its ref"
+    for result in seen.vanished:
+        yield f"close: {result.id}, {'withdrawn' if result.id in seen.withdrawn else 'its ref has vanished (GATE-502)'}"
+    for result in seen.expired:
+        yield f"expire: {result.id} has been {result.state} since {result.updated_at}"
+    for arrival in seen.arrivals:
+        blocked = f"; blocked at once, {arrival.asked.code}" if isinstance(arrival.asked, Reason) else ""
+        yield f"file: {arrival.id} by {arrival.agent.name}{blocked}"
 
 
 def _stands(standing: Standing) -> str:
@@ -62,7 +68,7 @@ def _train(gate: Gate, seen: Snapshot) -> Iterator[str]:
         case ReleaseRed(job):
             yield f"stop: `release` itself fails {job.name}"
         case Ready() if seen.closed is not None:
-            yield f"wait: {seen.closed.text}"
+            yield f"wait: {seen.closed.reason.text}"
         case Ready():
             yield f"ship: {_version(gate, seen)} to all sites; every check is known to pass"
 

@@ -17,6 +17,7 @@ from gatekeeper.librarian.door import Door
 from gatekeeper.librarian.heartbeat import Beat, beat
 from gatekeeper.model import Reason
 from gatekeeper.process import Cancel
+from gatekeeper.repo.ledger import Clock
 from gatekeeper.repo.lock import Lock
 
 Tell = Callable[[str], None]
@@ -71,9 +72,9 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
         door.close()
 
 
-def beat_once(home: Home, held: Lock, brake: Cancel, tell: Tell) -> Beat:
+def beat_once(home: Home, held: Lock, brake: Cancel, tell: Tell, *, clock: Clock = time.time) -> Beat:
     """Do one heartbeat. Raises GateError when sites, sandbox or disk are not usable."""
-    with opening.opened(home, held) as (gate, problems):
+    with opening.opened(home, held, clock=clock) as (gate, problems):
         opening.apply(gate)
         ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat)
     return Beat(ended.rest, (*ended.alarms, *_invalid(problems)))

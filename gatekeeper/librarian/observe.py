@@ -29,7 +29,7 @@ from gatekeeper.model import (
     Verdict,
     Version,
 )
-from gatekeeper.policy import versions
+from gatekeeper.policy import overdue, versions
 from gatekeeper.policy.step import Arrival, Snapshot, Standing
 from gatekeeper.repo import results, spool, verdicts
 from gatekeeper.repo.sign import EMAIL
@@ -83,6 +83,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         reports=_reports(entries, known, gate.clock()),
         vanished=tuple(r for r in known.values() if r.id not in open_tips and not _ended(r)),
         withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),
+        expired=overdue.expired(current.values(), now=gate.clock(), after=gate.config.gate.request_ttl),
         arrivals=arrived,
         decisions=tuple(spool.decision(entry) for entry in entries if entry.event == "decision"),
         changed_sites=changed,

@@ -94,7 +94,7 @@ def places(gate: Gate, refs: dict[Ref, Oid]) -> tuple[Place, ...]:
 
 
 def newest(gate: Gate, refs: dict[Ref, Oid], request: RequestId) -> Result | None:
-    """Return the newest attempt of a request: that of its present tip, or how its last one ended; None for no such id."""
+    """Return the newest attempt of a request: that of its present tip, or how the last ended; None for no such id."""
     known = known_results(gate, {ref: oid for ref, oid in refs.items() if ref == RESULTS + request}, Recollection())
     tip = requests_in(refs).get(request)
     if tip is None:

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from gatekeeper import messages
 from gatekeeper.gate import Gate
-from gatekeeper.model import FROZEN, Oid
+from gatekeeper.model import FROZEN, Oid, Reason
 from gatekeeper.policy import windows
 from gatekeeper.policy.step import Closed
 from gatekeeper.repo.ledger import utc
@@ -17,13 +18,18 @@ def closed(gate: Gate, frozen: bool) -> Closed | None:  # noqa: FBT001
     """Return why nothing may ship at this moment, or None."""
     if frozen:
         message = gate.git.read(Oid(FROZEN)).split(b"\n\n", 1)[1].decode("utf-8", "replace")
-        return Closed(f"The gate is frozen: {' '.join(message.split())}")
+        return _closed(frozen=" ".join(message.split()))
     opened = tuple(window for text in gate.config.gate.ship_windows if (window := windows.parse(text)) is not None)
     now = datetime.fromtimestamp(gate.clock(), ZoneInfo(gate.config.gate.timezone))
     if not opened or _holds(opened, now):
         return None
     until = _next_opening(opened, now)
-    return Closed("It is outside the gate's ship windows.", utc(until.timestamp()) if until else None)
+    opens = utc(until.timestamp()) if until else None
+    return _closed(opens=opens)
+
+
+def _closed(*, frozen: str | None = None, opens: str | None = None) -> Closed:
+    return Closed(Reason("GATE-408", messages.reason("GATE-408", frozen=frozen, opens=opens)), opens)
 
 
 def _holds(opened: tuple[windows.Window, ...], moment: datetime) -> bool:

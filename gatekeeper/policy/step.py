@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from gatekeeper.model import (
     Actor,
+    Argv,
     Ask,
     Decision,
+    Job,
     Oid,
     Outcome,
     Reason,
@@ -47,10 +49,19 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """A reason that is not in words yet: its code, what the code's template is filled with, what helps."""
+
+    code: str
+    values: Mapping[str, object]
+    next: tuple[Argv, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """Nothing may ship at the moment: the gate is frozen or outside its ship windows; `until` when that is known."""
 
-    text: str
+    reason: Reason
     until: str | None = None
 
 
@@ -64,6 +75,7 @@ class Snapshot:
     reports: tuple[str, ...] = ()
     vanished: tuple[Result, ...] = ()
     withdrawn: frozenset[RequestId] = frozenset()
+    expired: tuple[Result, ...] = ()
     arrivals: tuple[Arrival, ...] = ()
     decisions: tuple[Decision, ...] = ()
     changed_sites: tuple[str, ...] = ()
@@ -104,6 +116,13 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
+class Expire:
+    """End a request that was blocked or held for longer than the operator lets it."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """Take a tip into the queue, or block it at once."""
 
@@ -137,7 +156,7 @@ class Mark:
 
     result: Result
     state: State
-    reason: Reason | None = None
+    reason: Reason | Why | None = None
     rests_on: Mapping[str, str] = field(default_factory=dict)
     not_before: str | None = None
     verdict: Verdict | None = None
@@ -178,13 +197,14 @@ class Rest:
     """Nothing is left to do; `alarm` when that is because something is wrong."""
 
     why: str
-    alarm: Reason | None = None
+    alarm: Reason | Why | None = None
 
 
-Step = Recover | Sweep | Seal | Close | File | CarryOut | Converge | Reconfigure | Mark | Verify | Ship | Tried | Rest
+Queue = Mark | Verify | Ship | Tried | Rest
+Step = Recover | Sweep | Seal | Close | Expire | File | CarryOut | Converge | Reconfigure | Queue
 
 
-def next_step(seen: Snapshot) -> Step:  # noqa: PLR0911 - one line a rule, in the order of the module's head
+def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule, in the order of the module's head
     """Return the one thing to do now."""
     if seen.shipping is not None:
         return Recover()
@@ -198,6 +218,8 @@ def next_step(seen: Snapshot) -> Step:  # noqa: PLR0911 - one line a rule, in th
         return File(seen.arrivals[0])
     if seen.decisions:
         return CarryOut(min(seen.decisions, key=_urgency))
+    if seen.expired:
+        return Expire(seen.expired[0])
     if seen.changed_sites:
         return _reconfigure(seen)
     if seen.ailing_sites:
@@ -226,6 +248,8 @@ def _is_of(verdict: Verdict, sites: tuple[str, ...]) -> bool:
     return any(verdict.job.endswith(f" of {site}") for site in sites)
 
 
+_EXCERPT = 600
+"""Characters of what a check printed that a reason holds; the kept log has the rest."""
 _FIRST = ("rollback", "freeze", "abort")
 
 
@@ -257,8 +281,7 @@ def _advance(seen: Snapshot) -> Step:
         case Guilty():
             return _block(answer, seen)
         case ReleaseRed(job, verdict):
-            text = f"`release` itself fails {job.name}, so the sites were not started. {verdict.excerpt}".strip()
-            return Rest("release is red", Reason("GATE-402", text))
+            return Rest("release is red", _said_no(job, verdict, release=True))
         case Ready():
             return _go(seen, answer)
 
@@ -285,33 +308,45 @@ def _go(seen: Snapshot, ready: Ready) -> Step:
 
 def _wait_closed(seen: Snapshot, closed: Closed) -> Step:
     for result in _results(seen):
-        reason = Reason("GATE-408", closed.text)
-        if (result.state, result.reason, result.not_before) != (State.VERIFIED, reason, closed.until):
-            return Mark(result, State.VERIFIED, reason, not_before=closed.until)
-    return Rest(closed.text)
+        if (result.state, result.reason, result.not_before) != (State.VERIFIED, closed.reason, closed.until):
+            return Mark(result, State.VERIFIED, closed.reason, not_before=closed.until)
+    return Rest(closed.reason.text)
 
 
 def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
     """Block the last request of a tree that failed when it was live: it is not shipped again unchanged."""
     results = _results(seen)
+    why = Why(
+        "GATE-404", {"tree": ready.stage.tree[:12]}, (("gatekeeper", "retry", results[-1].id),) if results else ()
+    )
     if not results:
-        return Rest("release failed when it was live", Reason("GATE-404", "The first start of `release` failed."))
-    last = results[-1]
-    text = f"Tree {ready.stage.tree[:12]} failed when it was live, so it is not shipped again unchanged."
-    reason = Reason("GATE-404", text, (("gatekeeper", "retry", last.id),))
-    return Mark(last, State.BLOCKED, reason, {"bad": ready.stage.tree})
+        return Rest("`release` failed when it was live", why)
+    return Mark(results[-1], State.BLOCKED, why, {"bad": ready.stage.tree})
 
 
 def _block(guilty: Guilty, seen: Snapshot) -> Step:
     result = next(result for result in _results(seen) if result.id == guilty.request.id)
-    code = "GATE-403" if guilty.verdict.outcome is Outcome.TIMED_OUT else "GATE-402"
-    what = "ran out of time" if code == "GATE-403" else "failed"
-    with_others = f", behind {', '.join(r.id for r in guilty.behind)}" if guilty.behind else ""
-    text = f"Check {guilty.job.name} {what} on `release` with this request{with_others}."
     push = ("git", "push", "--force", "origin", f"HEAD:request/{result.id}")
+    why = _said_no(guilty.job, guilty.verdict, behind=guilty.behind, next_=(push,))
     rests_on = {f"definition {guilty.job.name}": guilty.job.definition, "verdict": guilty.job.key}
     rests_on |= {f"request {r.id}": r.tip for r in guilty.behind}
-    return Mark(result, State.BLOCKED, Reason(code, text, (push,)), rests_on, verdict=guilty.verdict)
+    return Mark(result, State.BLOCKED, why, rests_on, verdict=guilty.verdict)
+
+
+def _said_no(
+    job: Job,
+    verdict: Verdict,
+    *,
+    release: bool = False,
+    behind: tuple[Request, ...] = (),
+    next_: tuple[Argv, ...] = (),
+) -> Why:
+    """Return why a red job stops a request, or `release` itself."""
+    values: dict[str, object] = {"check": job.name.name, "site": job.name.site, "release": release}
+    if verdict.outcome is Outcome.TIMED_OUT:
+        return Why("GATE-403", {**values, "seconds": round(verdict.seconds)}, next_)
+    excerpt = " ".join(verdict.excerpt.split())[-_EXCERPT:]
+    return Why("GATE-402", {**values, "others": [r.id for r in behind], "excerpt": excerpt}, next_)
 
 
 def _requests(train: tuple[Stage, ...]) -> tuple[Request, ...]:

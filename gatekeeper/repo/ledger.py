@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gatekeeper.model import LOG, NO_OID, RESULTS, Actor, Assurance, Oid, Ref, Result
+from gatekeeper.model import LOG, NO_OID, RESULTS, Actor, Assurance, Oid, Ref, Result, State
 from gatekeeper.repo import records, results
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.lock import Lock
@@ -50,7 +50,7 @@ class Ledger:
         return (last.record.sequence if last else 0) + len(self._records) + 1
 
     def result(self, result: Result) -> None:
-        """Note a request's new state for the next commit, which sets its time."""
+        """Note a request's new state for the next commit, which sets when it came to it."""
         self._results.append(result)
 
     def move(self, *changes: Change) -> None:
@@ -89,5 +89,12 @@ class Ledger:
 
     def _write_result(self, result: Result, refs: dict[Ref, Oid], at: float) -> Change:
         ref = Ref(RESULTS + result.id)
-        oid = results.write(self.signer, EMPTY_TREE, replace(result, updated_at=utc(at)), at=at)
-        return Change(ref, refs.get(ref, NO_OID), oid)
+        known = refs.get(ref, NO_OID)
+        old = None if known == NO_OID else results.read(self.git, known)
+        same = old is not None and _stands(old) == _stands(result)
+        since = old.updated_at if old is not None and same else utc(at)
+        return Change(ref, known, results.write(self.signer, EMPTY_TREE, replace(result, updated_at=since), at=at))
+
+
+def _stands(result: Result) -> tuple[Oid, int, State, str | None]:
+    return (result.tip, result.attempt, result.state, result.reason.code if result.reason else None)

@@ -1,0 +1,34 @@
+"""Which requests have stood still for too long. Pure: results and the time (seconds since 1970) in, the overdue out."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from gatekeeper.model import Result, State
+
+_WAITS_FOR_SOMEBODY = (State.BLOCKED, State.HELD)
+_CLOSED = "GATE-408"
+
+
+def expired(results: Iterable[Result], *, now: float, after: float) -> tuple[Result, ...]:
+    """Return what has been blocked or held for longer than `after` seconds, the oldest first."""
+    found = [r for r in results if r.state in _WAITS_FOR_SOMEBODY and now - since(r) > after]
+    return tuple(sorted(found, key=lambda result: result.sequence))
+
+
+def stuck(results: Iterable[Result], *, now: float, after: float) -> tuple[Result, ...]:
+    """Return what has been in the queue for longer than `after` seconds without a change of state.
+
+    A request that a person or the clock keeps waiting is not stuck: it says so itself.
+    """
+    return tuple(result for result in results if _queued(result) and now - since(result) > after)
+
+
+def since(result: Result) -> float:
+    """Return when it came to its present state."""
+    return datetime.fromisoformat(result.updated_at).timestamp()
+
+
+def _queued(result: Result) -> bool:
+    if result.state.final or result.state in _WAITS_FOR_SOMEBODY:
+        return False
+    return result.reason is None or result.reason.code != _CLOSED
