@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 import gatekeeper
-from gatekeeper.commands import changelog, config, decide, explain, init, log, run, show, status, wait
+from gatekeeper.commands import audit, changelog, config, decide, demo, explain, init, log, run, show, status, wait
 from gatekeeper.errors import Exit, GateError
 
 _LEAKING = ("GIT_", "SSH_ASKPASS")
@@ -26,9 +26,9 @@ def cli(context: click.Context, home: str | None) -> None:
 
 
 for _command in (
-    *(init.init, config.config, run.run, run.tick),
+    *(demo.demo, init.init, config.config, run.run, run.tick),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
-    *decide.COMMANDS,
+    *(*decide.COMMANDS, audit.audit),
 ):
     cli.add_command(_command)
 

@@ -129,6 +129,8 @@ def _decide(
         print_json(event=written.record.event, text=text, exit=int(status), data=written.record.data)
     else:
         click.echo(text, err=status is not Exit.DONE)
+        if taken := written.record.data.get("takes_out"):
+            click.echo(f"It takes out {', '.join(taken)}.")
     raise click.exceptions.Exit(status)
 
 

@@ -227,13 +227,14 @@ def _go_back(gate: Gate, cargo: Cargo, begun: Oid, site: str | None, why: str) -
         return Stranded(reason)
     gate.home.next_plan.unlink(missing_ok=True)
     where = f"on site {site}" if site else "while it went live"
-    text = f"{plan.version} failed {where}: {why} All sites are back on the version before; `release` is untouched."
+    text = f"{plan.version} failed {where}: {why.rstrip('.')}. All sites are back on the version before; `release` is untouched."
     reason = Reason("GATE-404", text)
     _requeue(gate, cargo, reason=reason, site=site)
     if plan.cause is not Cause.RECONFIGURE:
         bad = Ref(BAD + plan.tree)
         gate.ledger.move(Change(bad, gate.git.resolve(bad) or NO_OID, plan.candidate))
-    _end(gate, begun, "ship_failed", f"{plan.version}: {text}", code="GATE-404", site=site, tree=plan.tree, why=why)
+    told = {"site": site, "tree": plan.tree, "why": why, "ids": [landing.id for landing in plan.landings]}
+    _end(gate, begun, "ship_failed", text, code="GATE-404", **told)
     remove(gate.home.releases / cargo.live.folder)
     return Undone(site, reason)
 
