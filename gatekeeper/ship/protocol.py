@@ -4,20 +4,20 @@ Each line of `ship` leaves something durable before the next begins (DESIGN 5). 
 or a start that finds this ship unfinished, goes back; after it, always forward.
 """
 
-import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gatekeeper import fault
+from gatekeeper import fault, messages
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
 from gatekeeper.repo.export import OnDisk, sync_folder
 from gatekeeper.repo.git import Change
 from gatekeeper.ship import plan as plans
-from gatekeeper.ship import runs
+from gatekeeper.ship import room, runs
+from gatekeeper.ship.migrate import Unmigrated, migrate
 from gatekeeper.ship.plan import Cause, Phase, Plan
 from gatekeeper.ship.publish import commit_point, publish
 from gatekeeper.ship.runs import LivePlan
@@ -55,7 +55,7 @@ class Shipped:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """It did not go live, and the sites are on the version before; `site` is None when none of them was to blame."""
+    """It did not go live, and the sites are on the version before; a reason of 5xx is the gate's own, not a request's."""
 
     site: str | None
     reason: Reason
@@ -78,32 +78,50 @@ class Rebuild:
 Outcome = Shipped | Undone | Stranded | Rebuild
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a ship cannot go on: what a release did (404, on `site` when one is known), or the gate's own trouble."""
+
+    why: str
+    site: str | None = None
+    code: str = "GATE-404"
+
+    @property
+    def ours(self) -> bool:
+        """True when no request is to blame."""
+        return self.code != "GATE-404"
+
+
 def ship(gate: Gate, cargo: Cargo) -> Outcome:
     """Carry out one ship from its write-ahead to its publication, or back.
 
-    Raises GateError, before any site is touched, when pm2 or the sites' ports are not as they must be.
+    Raises GateError, before any site is touched, when disk, pm2 or the sites' ports are not as they must be.
     """
+    room.require(gate.home.releases, cargo.live.folder, free=gate.config.limits.free_disk)
     gate.target.preflight(cargo.live.runs)
     begun = _begin(gate, cargo)
     try:
-        staged = _stage(gate, cargo)
+        hindered = _stage(gate, cargo) or migrate(gate, cargo.plan, cargo.live)
     except (OSError, GateError) as problem:
-        return _unstaged(gate, cargo, begun, problem)
-    if staged is not None:
-        _end(gate, begun, "ship_put_off", f"{cargo.plan.version}: a build's output had changed", build=staged.key)
-        return Rebuild(staged.key)
+        return _unstaged(gate, cargo, begun, _trouble(problem))
+    match hindered:
+        case Changed(key):
+            _end(gate, begun, "ship_put_off", f"{cargo.plan.version}: a build's output had changed", build=key)
+            return Rebuild(key)
+        case Unmigrated(site, problem):
+            return _unstaged(gate, cargo, begun, _Failure(problem, site))
     try:
         seen = _bring_live(gate, cargo)
+        failure = _sick(gate, seen)
     except (OSError, GateError) as problem:
-        return _go_back(gate, cargo, begun, None, str(problem))
-    sick = next((name for name, site in seen.items() if not site.healthy), None)
-    if sick is not None:
-        return _go_back(gate, cargo, begun, sick, seen[sick].reason)
+        failure = _trouble(problem)
+    if failure is not None:
+        return _go_back(gate, cargo, begun, failure)
     try:
         _note_shipped(gate, cargo, seen)
         point = commit_point(gate, begun, cargo.plan, cargo.intents, cargo.final)
     except (OSError, GateError) as problem:
-        return _go_back(gate, cargo, begun, None, str(problem))
+        return _go_back(gate, cargo, begun, _trouble(problem))
     publish(gate, point)
     return Shipped(cargo.plan, seen)
 
@@ -203,50 +221,81 @@ def _note_shipped(gate: Gate, cargo: Cargo, seen: Mapping[SiteName, SiteHealth])
     )
 
 
-def _unstaged(gate: Gate, cargo: Cargo, begun: Oid, problem: OSError | GateError) -> Undone:
+def _sick(gate: Gate, seen: Mapping[SiteName, SiteHealth]) -> _Failure | None:
+    """Name the first site that is not healthy; when pm2 itself is gone, no site is to blame."""
+    sick = next((name for name, site in seen.items() if not site.healthy), None)
+    if sick is None:
+        return None
+    if gate.target.pm2.daemon() is None:
+        text = messages.reason("GATE-504", what="pm2's daemon", problem="it ended while the sites were reloaded")
+        return _Failure(text, code="GATE-504")
+    return _Failure(seen[sick].reason, sick)
+
+
+def _trouble(problem: OSError | GateError) -> _Failure:
+    if isinstance(problem, GateError):
+        return _Failure(problem.text, code=problem.code or "GATE-503")
+    return _Failure(messages.reason("GATE-503", problem=str(problem)), code="GATE-503")
+
+
+def _unstaged(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure) -> Undone:
     """Leave no half of a release behind: no site has been touched."""
-    remove(gate.home.releases / f".new-{cargo.live.folder}")
-    full = isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
-    code = "GATE-503" if full else (problem.code if isinstance(problem, GateError) else None) or "GATE-503"
-    reason = Reason(code, f"{cargo.plan.version} could not be written to disk: {problem}")
-    _requeue(gate, cargo, reason=None)
-    _end(gate, begun, "ship_failed", f"{cargo.plan.version}: {reason.text}", code=code)
-    return Undone(None, reason)
+    for name in (f".new-{cargo.live.folder}", cargo.live.folder):
+        if name != _live_folder(gate):
+            remove(gate.home.releases / name)
+    migration = failure.site is not None
+    return _undone(gate, cargo, begun, failure, _reason(cargo, failure, migration=True) if migration else None)
 
 
-def _go_back(gate: Gate, cargo: Cargo, begun: Oid, site: str | None, why: str) -> Undone | Stranded:
+def _live_folder(gate: Gate) -> str | None:
+    live = runs.load(gate.home.live_plan)
+    return live.folder if live else None
+
+
+def _go_back(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure) -> Undone | Stranded:
     """Switch `current` back first: pm2's own restarts then boot the good tree while the rest is reloaded."""
-    plan = cargo.plan
-    said = _return_to(gate, runs.load(gate.home.live_plan))
+    live = runs.load(gate.home.live_plan)
+    said = _return_to(gate, live)
     if said is not None:
-        reason = Reason(
-            "GATE-404", f"{plan.version} failed ({why}), and {said} The gate stops until a person has looked."
-        )
-        gate.ledger.record("stranded", f"{plan.version}: {said}", code="GATE-404", site=site, why=why)
-        gate.ledger.commit(f"stranded at {plan.version}")
+        reason = _reason(cargo, failure, stranded=said)
+        gate.ledger.record("stranded", reason.text, code=reason.code, site=failure.site, why=failure.why)
+        gate.ledger.commit(f"stranded at {cargo.plan.version}")
         return Stranded(reason)
     gate.home.next_plan.unlink(missing_ok=True)
-    where = f"on site {site}" if site else "while it went live"
-    text = f"{plan.version} failed {where}: {why.rstrip('.')}. All sites are back on the version before; `release` is untouched."
-    reason = Reason("GATE-404", text)
-    _requeue(gate, cargo, reason=reason, site=site)
-    if plan.cause is not Cause.RECONFIGURE:
+    undone = _undone(gate, cargo, begun, failure, _reason(cargo, failure, back=live.stamp.version if live else None))
+    remove(gate.home.releases / cargo.live.folder)
+    return undone
+
+
+def _reason(cargo: Cargo, failure: _Failure, **values: object) -> Reason:
+    told = {"site": failure.site, "version": cargo.plan.version, "problem": failure.why.rstrip("."), **values}
+    return Reason("GATE-404", messages.reason("GATE-404", **told))
+
+
+def _undone(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure, blame: Reason | None) -> Undone:
+    """End the ship: what failed when live is remembered as bad, trouble of the gate's own blames nobody."""
+    plan = cargo.plan
+    reason = Reason(failure.code, failure.why) if failure.ours or blame is None else blame
+    _requeue(gate, cargo, reason, failure)
+    if not failure.ours and plan.cause is not Cause.RECONFIGURE:
         bad = Ref(BAD + plan.tree)
         gate.ledger.move(Change(bad, gate.git.resolve(bad) or NO_OID, plan.candidate))
-    told = {"site": site, "tree": plan.tree, "why": why, "ids": [landing.id for landing in plan.landings]}
-    _end(gate, begun, "ship_failed", text, code="GATE-404", **told)
-    remove(gate.home.releases / cargo.live.folder)
-    return Undone(site, reason)
+    told = {"code": reason.code, "site": failure.site, "tree": plan.tree, "why": failure.why}
+    _end(gate, begun, "ship_failed", f"{plan.version}: {reason.text}", **told)
+    return Undone(failure.site, reason)
 
 
-def _requeue(gate: Gate, cargo: Cargo, *, reason: Reason | None, site: str | None = None) -> None:
-    """Block the requests that touch the failed site; the others go again together."""
+def _requeue(gate: Gate, cargo: Cargo, reason: Reason, failure: _Failure) -> None:
+    """Block the requests that touch the failed site, all of them when none does; the others go again together."""
+    touching = {id_ for id_, sites in cargo.touches.items() if failure.site in sites}
+    guilty = set() if failure.ours else touching or {result.id for result in cargo.results}
     for result in cargo.results:
-        guilty = reason is not None and (site is None or site in cargo.touches.get(result.id, frozenset()))
-        state = State.BLOCKED if guilty else State.QUEUED
-        text = replace(reason, next=_after_failure(result.id)) if reason and guilty else None
-        rests_on: dict[str, str] = {"bad": cargo.plan.tree} if guilty else {}
-        gate.ledger.result(replace(result, state=state, reason=text, rests_on=rests_on))
+        if result.id in guilty:
+            told, rests_on = replace(reason, next=_after_failure(result.id)), {"bad": str(cargo.plan.tree)}
+            gate.ledger.result(replace(result, state=State.BLOCKED, reason=told, rests_on=rests_on))
+        else:
+            waits = reason if failure.ours else None
+            gate.ledger.result(replace(result, state=State.QUEUED, reason=waits, rests_on={}))
 
 
 def _after_failure(request: RequestId) -> tuple[tuple[str, ...], ...]:
