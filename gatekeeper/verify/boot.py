@@ -148,10 +148,10 @@ def _wrong(site: SiteRun, ran: Ran, answers: list[Answer]) -> str | None:
     """Return what is wrong, as a sentence without its full stop."""
     if ran.stopped:
         return ran.stopped.removesuffix(".")
-    if not answers or ran.timed_out:
+    if ran.timed_out:
         return "It neither answered nor ended in time"
-    answer = answers[0]
-    if answer.ended:
+    if not answers or answers[0].ended:
         what = "it answered" if site.health else f"{site.soak:g} s were over"
         return f"It ended with status {ran.status} before {what}"
-    return None if answer.wrong is None else f"It was not well within {site.health_timeout:g} s: {answer.wrong}"
+    wrong = answers[0].wrong
+    return None if wrong is None else f"It was not well within {site.health_timeout:g} s: {wrong}"

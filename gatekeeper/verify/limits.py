@@ -76,11 +76,12 @@ def bounded(limits: Limits) -> Iterator[Bounds]:
 
 
 def sweep() -> None:
-    """Remove the empty cgroups that a killed Librarian left."""
+    """Remove the cgroups that a killed process of ours left; their names tell whose they are."""
     with contextlib.suppress(OSError):
         for place in _places(Path("/proc/self/cgroup").read_text(), _ROOT):
             for group in place.glob(f"{_NAME}*"):
-                _remove(group, patience=0)
+                if not Path("/proc", group.name.removeprefix(_NAME).partition("-")[0]).exists():
+                    _remove(group, patience=0)
 
 
 def disk_watch(tree: Path, limit: int) -> Callable[[], str | None]:
@@ -117,7 +118,7 @@ def _written_since(tree: Path, began: float) -> int:
 def _make(limits: Limits) -> tuple[Path, ...]:
     """Return the groups made, or none: a limit that cannot be set is worse than one that is known to be missing."""
     made: list[Path] = []
-    name = f"{_NAME}{uuid4().hex[:12]}"
+    name = f"{_NAME}{os.getpid()}-{uuid4().hex[:12]}"
     try:
         for place in _places(Path("/proc/self/cgroup").read_text(), _ROOT):
             (place / name).mkdir()

@@ -6,15 +6,18 @@ The box's own network never sees this machine's loopback, sockets or addresses.
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from select import select
 
 from gatekeeper import process
 from gatekeeper.errors import GateError
 
 _NS_GET_USERNS = 0xB701
+_SETTING_UP = 10.0
 _CLOSED_TO_BUILDS = ("169.254.0.0/16",)
 """Link-local: clouds hand out credentials there."""
 
@@ -61,6 +64,7 @@ def entered(inside: Inside) -> Iterator[tuple[tuple[str, ...], int, int]]:
     The namespaces are held open, so a process id that is used again cannot mislead. The user namespace is the one
     that owns the network: bwrap's command lives in one further in.
     """
+    _await_identity(inside)
     net = os.open(f"/proc/{inside.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         user = fcntl.ioctl(net, _NS_GET_USERNS)
@@ -73,12 +77,21 @@ def entered(inside: Inside) -> Iterator[tuple[tuple[str, ...], int, int]]:
         os.close(net)
 
 
+def _await_identity(inside: Inside) -> None:
+    """Wait until bwrap has said who is who in the box: it reports before, and who enters earlier is nobody there."""
+    until = time.monotonic() + _SETTING_UP
+    while not all(Path(f"/proc/{inside.pid}/{name}").read_text() for name in ("uid_map", "gid_map")):
+        if select([inside.ended], [], [], 0.001)[0] or time.monotonic() > until:
+            raise _no_network("the sandbox ended before it was set up")
+
+
 def _slirp(inside: Inside, user: int, net: int) -> tuple[str, ...]:
     return (
         "slirp4netns",
         "--configure",
         "--disable-host-loopback",
-        "--enable-sandbox",
+        # slirp4netns would become group 0 of the box's own user namespace, which has none
+        *(("--enable-sandbox",) if os.geteuid() == 0 else ()),
         "--enable-seccomp",
         "--mtu=65520",
         f"--ready-fd={inside.go}",
@@ -103,7 +116,7 @@ def _close_own_addresses(prefix: tuple[str, ...], fds: tuple[int, int]) -> None:
 
 def _no_network(why: str) -> GateError:
     return GateError(
-        f"A build wants a network of its own, and it cannot be made: {why}.",
+        f"The sandbox's own network cannot be made: {why}.",
         code="GATE-505",
         hints=("apt-get install slirp4netns iproute2", "gatekeeper doctor"),
     )

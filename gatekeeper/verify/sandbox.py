@@ -151,10 +151,11 @@ def _boxed(job: _Job, beside: Beside | None) -> tuple[process.Done, int | None]:
         )
         for pipe in (status, info, life):
             pipe.write.close()
-        if side is not None:
-            side.result()
+        if side is not None and done.cancelled:
+            side.result()  # raises what made it end the box; of a box that ended by itself it has nothing to say
         pid, code = _reported(status.read.readall())
-        _await_end(pid)
+        if pid is not None:
+            _await_end(pid, _DYING_MS)
         return done, code
 
 
@@ -172,9 +173,19 @@ def _accompany(
         while not told.endswith(b"}\n") and (part := info.read(4096)):
             told += part
         if told:
-            beside(network.Inside(json.loads(told)["child-pid"], life.fileno(), go.fileno()), cancel)
+            _beside_it(beside, network.Inside(json.loads(told)["child-pid"], life.fileno(), go.fileno()), cancel)
     finally:
         stop.throw()
+
+
+def _beside_it(beside: Beside, inside: network.Inside, cancel: process.Cancel | None) -> None:
+    """Run `beside`; when the box was over before it could be entered, wait until bwrap has said why."""
+    try:
+        beside(inside, cancel)
+    except OSError:
+        if not _await_end(inside.pid, _DYING_MS // 10):  # it loses its namespaces before it counts as ended
+            raise
+        select.select([inside.ended], [], [])
 
 
 def _in_memory(held: ExitStack, text: str) -> int:
@@ -193,18 +204,17 @@ def _reported(lines: bytes) -> tuple[int | None, int | None]:
     return told.get("child-pid"), told.get("exit-code")
 
 
-def _await_end(pid: int | None) -> None:
+def _await_end(pid: int, milliseconds: int) -> bool:
     """Wait for the end of the box's init: the kernel ends it only after all the rest, but bwrap does not wait."""
-    if pid is None:
-        return
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
-        return
+        return True
     poll = select.poll()
     poll.register(handle, select.POLLIN)
-    poll.poll(_DYING_MS)
+    ended = bool(poll.poll(milliseconds))
     os.close(handle)
+    return ended
 
 
 def _told(done: process.Done, reached: tuple[str, ...], limit: int) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gatekeeper import process
+from gatekeeper.errors import GateError
 from gatekeeper.model import Oid, SiteName, Version
 from gatekeeper.sites.run import HealthCheck, SiteRun, Stamp
 from gatekeeper.verify.boot import BootSpec, boot
@@ -70,6 +71,19 @@ def test_a_site_that_ends_at_boot_fails_with_its_status_and_its_last_words(tree:
     booted = boot(spec(tree, "console.error('no such table: carts'); process.exit(3)"))
     assert (booted.passed, booted.reason) == (False, "It ended with status 3 before it answered.")
     assert booted.ran.output == b"no such table: carts\n"
+
+
+@pytest.mark.parametrize("health", [HEALTH, None])
+def test_a_site_that_ends_at_once_fails(tree: Path, health: HealthCheck | None) -> None:
+    booted = boot(spec(tree, "#!/bin/sh\nexit 4\n", script="server", interpreter="none", mode="fork", health=health))
+    assert not booted.passed
+    assert booted.reason.startswith("It ended with status 4 before ")
+
+
+def test_a_box_that_cannot_be_made_is_no_verdict_on_the_site(tree: Path) -> None:
+    with pytest.raises(GateError, match="/no/such/folder") as caught:
+        boot(replace(spec(tree, WELL), read_only=("/no/such/folder",)))
+    assert caught.value.code == "GATE-505"
 
 
 def test_a_site_whose_script_is_missing_fails(tree: Path) -> None:

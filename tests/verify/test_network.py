@@ -45,6 +45,17 @@ def slirps() -> set[str]:
     return found
 
 
+def fifo(path: Path) -> int:
+    os.mkfifo(path)
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def readable(fd: int) -> bool:
+    ready = bool(select.select([fd], [], [], 30)[0])
+    os.close(fd)
+    return ready
+
+
 def own_address() -> str | None:
     links = json.loads(process.run(("ip", "-j", "-4", "address")).output)
     found = [a["local"] for link in links for a in link["addr_info"] if not a["local"].startswith("127.")]
@@ -107,20 +118,19 @@ def test_a_cancelled_build_ends_with_its_network(tree: Path) -> None:
 
 
 def test_it_ends_with_the_librarian(tree: Path) -> None:
-    os.mkfifo(tree / "begun")
+    begun = fifo(tree / "begun")
     before = slirps()
     script = (
         "from pathlib import Path; from gatekeeper.verify.sandbox import Box, run; "
         f"run(Box(tree=Path({str(tree)!r}), network=True), ('sh', '-c', 'echo > begun; sleep 1000'), timeout=60)"
     )
     librarian = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY)
-    (tree / "begun").read_text()
+    assert readable(begun)
     mine = [os.pidfd_open(int(pid)) for pid in slirps() - before]
     librarian.kill()
     librarian.wait()
     for handle in mine:
-        assert select.select([handle], [], [], 30)[0]
-        os.close(handle)
+        assert readable(handle)
 
 
 def test_a_missing_slirp4netns_names_the_command_that_installs_it(
@@ -137,6 +147,11 @@ def test_a_missing_slirp4netns_names_the_command_that_installs_it(
     system.cache_clear()
     assert (caught.value.code, caught.value.hints[0]) == ("GATE-505", "apt-get install slirp4netns iproute2")
     assert not (tree / "ran").exists()
+
+
+def test_a_box_that_cannot_be_made_says_why_with_a_network_too(tree: Path) -> None:
+    with pytest.raises(GateError, match="/no/such/folder"):
+        run(Box(tree=tree, network=True, read_only=("/no/such/folder",)), ("true",), timeout=30)
 
 
 def test_a_failing_slirp4netns_is_the_gate_s_trouble_and_nothing_runs(

@@ -174,10 +174,10 @@ def test_a_hanging_command_is_ended_with_all_that_it_started(tree: Path) -> None
 
 def test_a_cancelled_command_is_ended_at_once(tree: Path) -> None:
     mark, cancel = nap(), process.Cancel()
-    os.mkfifo(tree / "begun")
+    begun = fifo(tree / "begun")
 
     def throw() -> None:
-        (tree / "begun").read_text()
+        assert readable(begun)
         cancel.throw()
 
     thrower = threading.Thread(target=throw)
@@ -191,21 +191,29 @@ def test_a_cancelled_command_is_ended_at_once(tree: Path) -> None:
 
 def test_it_dies_with_the_librarian(tree: Path) -> None:
     mark = nap()
-    os.mkfifo(tree / "begun")
+    begun = fifo(tree / "begun")
     script = (
         "from pathlib import Path; from gatekeeper.verify.sandbox import Box, run; "
         f"run(Box(tree=Path({str(tree)!r})), ('sh', '-c', 'echo > begun; sleep {mark}'), timeout=60)"
     )
     librarian = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY)
-    (tree / "begun").read_text()
+    assert readable(begun)
     box = next(pid for pid in _descendants(librarian.pid) if "bwrap" in Path(f"/proc/{pid}/comm").read_text())
     ended = os.pidfd_open(box)
     librarian.kill()
     librarian.wait()
-    assert _readable(ended)
-    os.close(ended)
+    assert readable(ended)
     assert sleeping(mark) == []
-    limits.sweep()
+
+
+def test_a_sweep_takes_the_cgroups_of_the_dead_alone() -> None:
+    with limits.bounded(limits.Limits(memory=1 << 30, processes=9, file_size=1)) as bounds:
+        dead = [group.with_name("gate-check-4194305-0") for group in bounds.groups]  # more than pid_max
+        for group in dead:
+            group.mkdir()
+        limits.sweep()
+        assert all(group.exists() for group in bounds.groups)
+        assert not any(group.exists() for group in dead)
 
 
 def _descendants(pid: int) -> list[int]:
@@ -214,8 +222,15 @@ def _descendants(pid: int) -> list[int]:
     return deeper + children
 
 
-def _readable(fd: int) -> bool:
-    return bool(select.select([fd], [], [], 30)[0])
+def fifo(path: Path) -> int:
+    os.mkfifo(path)
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def readable(fd: int) -> bool:
+    ready = bool(select.select([fd], [], [], 30)[0])
+    os.close(fd)
+    return ready
 
 
 def test_a_gigabyte_of_output_is_cut_and_says_so(tree: Path) -> None:
