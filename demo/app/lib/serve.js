@@ -15,7 +15,7 @@ function serve(answer) {
   });
   process.on("SIGINT", () => {
     stopping = true;
-    server.close(() => process.exit(0));
+    server.close(() => setTimeout(() => process.exit(0), 300)); // pm2 may have handed over one more connection
     setInterval(() => server.closeIdleConnections(), 20);
     setTimeout(() => process.exit(1), 1200); // pm2 kills after 1.6 s
   });

@@ -21,7 +21,7 @@ const server = http.createServer((request, response) => {
 // Drain: what is being answered is answered, pm2 kills after 1.6 s.
 process.on("SIGINT", () => {
   stopping = true;
-  server.close(() => process.exit(0));
+  server.close(() => setTimeout(() => process.exit(0), 300)); // pm2 may have handed over one more connection
   setInterval(() => server.closeIdleConnections(), 20);
   setTimeout(() => process.exit(1), 1200);
 });
