@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from gatekeeper.errors import GateError
 from gatekeeper.model import SiteName
 from gatekeeper.sites import procfs
 from gatekeeper.sites.health import ask
@@ -33,7 +34,12 @@ def look(pm2: Pm2) -> View:
     daemon = pm2.daemon()
     if daemon is None:
         return View()
-    processes = pm2.processes()
+    try:
+        processes = pm2.processes()
+    except GateError:
+        if pm2.daemon() is None:  # it went away between the two questions
+            return View()
+        raise
     # the children after the list: a process that the list does not know yet must not pass for a stray
     children = {pid: procfs.cwd(pid) or "" for pid, parent in procfs.parents().items() if parent == daemon}
     return View(daemon, processes, children)

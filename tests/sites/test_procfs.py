@@ -50,5 +50,11 @@ def test_a_folder_that_was_pruned_still_has_its_name(tmp_path: Path) -> None:
 
 
 def test_a_title_is_shown_without_control_or_bidi_characters() -> None:
-    with subprocess.Popen(["/bin/cat", "-", "\x1b[31m\u202e"], stdin=subprocess.PIPE) as child:
+    argv = ["/bin/cat", "-", "\x1b[31m\u202e"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"!")
+        child.stdin.flush()
+        child.stdout.read(1)  # the kernel shows the new command line a little after Popen returns
         assert procfs.title(child.pid) == "/bin/cat - ?[31m?"

@@ -23,6 +23,7 @@ from .world import DIES, FAILS, GOOD, HANGS, LIES, World, stamp
 SLOW = GOOD.replace("server.listen(", "setTimeout(() => server.listen(").replace(
     "process.send('ready'));", "process.send('ready')), 700);"
 )
+MUTE = "process.send('ready');" + HANGS
 FALLS_OVER = GOOD + "setTimeout(() => process.exit(4), 700);\n"
 
 
@@ -191,18 +192,20 @@ def test_a_site_that_runs_and_is_not_well(world: World, script: str, reason: str
     assert reason in verdict.reason
 
 
-def test_an_answer_from_somebody_else_proves_nothing(world: World) -> None:
+@pytest.mark.parametrize(("script", "reason"), [(GOOD, ""), (MUTE, "is held by process")])
+def test_an_answer_from_somebody_else_proves_nothing(world: World, script: str, reason: str) -> None:
     run = world.run("shop", health_timeout=1.5)
     other = World(world.root / "o", world.ports)
     other.root.mkdir()
     neighbour = replace(other.run("shop"), health_timeout=8.0)
     try:
         ship(other, [neighbour], "v1", other.release("v1", shop=GOOD))
-        release = world.release("v1", shop=GOOD)
+        release = world.release("v1", shop=script)
         world.target.reload([run], stamp("v1"))
         verdict = world.target.health([run], stamp("v1"), release)[run.name]
         assert ask(run)["version"] == "v1"
         assert not verdict.healthy
+        assert reason in verdict.reason
         with pytest.raises(GateError) as refusal:
             world.target.preflight([run])
         assert refusal.value.code == "GATE-501"
@@ -353,6 +356,19 @@ def test_stopping_all_leaves_nothing_behind(world: World) -> None:
     assert daemon not in procfs.parents()
     assert below(world) == set()
     world.target.stop_all()
+
+
+def test_the_command_line_too_repeats_a_reload_that_was_refused(world: World) -> None:
+    deaf = LocalTarget(replace(world.pm2, socket=world.root / "none"), world.current, world.target.file)
+    run = world.run("shop")
+    ship(world, [run], "v1", world.release("v1", shop=GOOD))
+    second = world.release("v2", shop=SLOW.replace("700", "2000"))
+    world.target.reload([run], stamp("v2"))
+    while world.target.observe([run])[run.name].cwd != str(second / "sites" / "shop"):
+        threading.Event().wait(0.02)
+    third = world.release("v3", shop=GOOD)
+    deaf.reload([run], stamp("v3"))
+    assert deaf.health([run], stamp("v3"), third)[run.name].healthy
 
 
 def test_the_command_line_does_it_when_the_socket_does_not(world: World) -> None:
