@@ -16,12 +16,12 @@ _PUSH = ("push/*.j2", "reasons/GATE-[123]??.j2", "reasons/GATE-503.j2")
 """What the hooks say; these templates may use text, variables, `if` and `for` only."""
 
 
-def render(name: str, **values: object) -> str:
+def render(name: str, /, **values: object) -> str:
     """Fill `templates/NAME.j2`; an undefined value is an error (jinja2.UndefinedError)."""
     return environment().get_template(f"{name}.j2").render(values)
 
 
-def reason(code: str, **values: object) -> str:
+def reason(code: str, /, **values: object) -> str:
     """Return the one sentence of a code, without the hints that a push hears below it."""
     return render(f"reasons/{code}", **{"next": False, **values}).split("\n", 1)[0].strip()
 

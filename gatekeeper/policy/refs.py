@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REQUESTS = "refs/heads/request/"
+_LONGEST_VALUE = 200
 
 
 class Update(NamedTuple):
@@ -111,8 +112,7 @@ def options(names: Sequence[str], update: Update) -> Refusal | None:
     """Refuse push options (GATE-210): Git stores them nowhere, so they could never be shown or audited."""
     if not names:
         return None
-    pairs = [_option(text) for text in names]
-    trailers = [(name, value) for name, value in pairs if name]
+    trailers = list({name: (name, value) for name, value in map(_option, names) if name}.values())
     again = repair.push_again(update.id)
     steps = (repair.amend(trailers, empty=False), again) if trailers else (again,)
     first = names[0].partition("=")[0][:80]
@@ -123,4 +123,4 @@ def options(names: Sequence[str], update: Update) -> Refusal | None:
 def _option(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     known = wishes.NAMES.get(name.strip().lower().replace("_", "-"), "")
-    return known, " ".join(value.split())
+    return known, " ".join(value.split())[:_LONGEST_VALUE]

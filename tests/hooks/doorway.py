@@ -127,8 +127,6 @@ def build(tmp: Path) -> None:
     home, repo = tmp / "gate", Clone(tmp / "gate" / "repo.git", environment(tmp))
     (home / "var").mkdir(parents=True)
     create.create(repo.folder)
-    known = "git rev-list --first-parent -n 200 refs/heads/release #"  # Git puts the alternate's path behind it
-    repo.git("config", "core.alternateRefsCommand", known)
     hooks.install(home)
     seed = Clone(tmp / "seed", environment(tmp))
     seed.folder.mkdir()

@@ -37,6 +37,7 @@ def line(ref: str, old: str = ZERO, new: str = OID) -> bytes:
         (b"\n", "104"),
         (b"x\n", "104"),
         (line("refs/heads/request/x")[:-1], "104"),
+        (line("refs/heads/request/x") + b"rest", "104"),
         (line("refs/heads/request/x\n"), "104"),
         (line("refs/heads/request/x\nforged"), "104"),
         (line(f"refs/heads/request/x\n{ZERO} {OID} refs/heads/request/y"), "105"),
@@ -121,6 +122,14 @@ def test_a_hook_without_its_modules_accepts_nothing(door: Door, clone: Clone, br
     answer = clone.push("HEAD:request/fix-1")
     assert (answer.status, answer.code) == (1, "GATE-501")
     assert "ModuleNotFoundError" in answer.lines[0] or "ImportError" in answer.lines[0]
+
+
+def test_a_hook_without_its_interpreter_accepts_nothing(door: Door, clone: Clone) -> None:
+    path = door.home / "repo.git" / "hooks" / "pre-receive"
+    path.write_text(path.read_text().replace("#!/", "#!/gone/", 1))
+    clone.commit()
+    assert clone.push("HEAD:request/fix-1").status == 1
+    assert "refs/heads/request/fix-1" not in door.refs()
 
 
 def test_a_disk_that_takes_no_note_refuses(door: Door, clone: Clone) -> None:

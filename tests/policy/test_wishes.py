@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatekeeper import messages
 from gatekeeper.model import Ask
 from gatekeeper.policy import admission, wishes
 from gatekeeper.policy.pushed import Change, Claim, Commit, Entry, Facts, Other, Refusal
@@ -87,6 +88,7 @@ def test_noise_is_refused_or_valid(trailers: list[tuple[str, str]], subject: str
     answer = asked(*trailers, subject=subject)
     if isinstance(answer, Refusal):
         assert answer.code in ("GATE-201", "GATE-202", "GATE-203", "GATE-209")
+        assert messages.reason(answer.code, **answer.values).isprintable()
         return
     assert 1 <= len(answer.intent) <= 200
     assert hidden(answer.intent) is None
