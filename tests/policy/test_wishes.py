@@ -131,3 +131,11 @@ def test_the_merged_change_is_judged_again() -> None:
     assert refusal is not None
     assert refusal.code == "GATE-203"
     assert admission.judge_merged(known.change, POLICY, wish, known) is None
+
+
+def test_the_librarian_too_refuses_its_own_name() -> None:
+    known = facts()
+    poser = known.commits[0]._replace(committer_email="LIBRARIAN@gatekeeper.invalid")
+    refusal = admission.judge(known._replace(commits=(known.commits[0], poser)), POLICY, Claim("codex-1"))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "GATE-301"
