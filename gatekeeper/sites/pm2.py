@@ -168,6 +168,7 @@ class Pm2:
             return found[1] if found else said
 
     def _apply_by_command(self, apps: Sequence[App], ecosystem: Path) -> dict[int, str]:
+        """Do the same slower; a variable that is no longer named lives on until its process is replaced."""
         names = ",".join(app["name"] for app in apps)
         argv = ("startOrReload", str(ecosystem), "--only", names, "--update-env")
         patience = max(app["listen_timeout"] + app["kill_timeout"] for app in apps) / 1000

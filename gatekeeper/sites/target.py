@@ -90,7 +90,8 @@ class LocalTarget:
         """
         self._ensure_daemon(runs)
         places = self._places(runs, release)
-        self._unstick(runs, places, self._told(runs, stamp))
+        todo = plan.make(runs, self._told(runs, stamp), self.pm2.processes(), current=self.current, only=only)
+        self._unstick(todo, places)
         self._quiet(runs)
         view = look(self.pm2)
         mine = [run for run in runs if only is None or run.name in only]
@@ -146,7 +147,7 @@ class LocalTarget:
                 return found
             time.sleep(_RETRY / 3)
 
-    def _unstick(self, runs: Sequence[SiteRun], places: dict[str, Place], told: dict[str, Any]) -> None:
+    def _unstick(self, todo: plan.Plan, places: dict[str, Place]) -> None:
         """Move on what a failed ship left half way, while pm2 still keeps the old processes beside it.
 
         A worker that hangs while it starts from another release is ended: pm2 starts it again from `current`,
@@ -154,7 +155,6 @@ class LocalTarget:
         at its time-out pm2 would end the old ones whatever is in their place.
         """
         view = look(self.pm2)
-        todo = plan.make(runs, told, view.processes, current=self.current, only=None)
         pairs = [(one, app) for one, app in todo.reload if one.status in ("errored", "stopped")]
         self.pm2.apply((), pairs, ecosystem=self.file)
         self.pm2.kill(one.pm_id for one, app in todo.reload if _hangs(one, app, view, places[one.name]))

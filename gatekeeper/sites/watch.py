@@ -40,7 +40,7 @@ def look(pm2: Pm2) -> View:
         if pm2.daemon() is None:  # it went away between the two questions
             return View()
         raise
-    # the children after the list: a process that the list does not know yet must not pass for a stray
+    # the list first: a worker that is forked in between then counts against its site, never for it
     children = {pid: procfs.cwd(pid) or "" for pid, parent in procfs.parents().items() if parent == daemon}
     return View(daemon, processes, children)
 
