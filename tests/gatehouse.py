@@ -39,7 +39,7 @@ if (text.includes('DIES AT BOOT')) process.exit(3);
 let stopping = false;
 const server = http.createServer((request, response) => {
   if (stopping) response.setHeader('connection', 'close');
-  if (text.includes(`FAILS WHEN ${mood}`) || text.includes('ALWAYS 500')) response.statusCode = 500;
+  if ((mood && text.includes(`FAILS WHEN ${mood}`)) || text.includes('ALWAYS 500')) response.statusCode = 500;
   const version = text.includes('OTHER VERSION') ? 'v9.9.9' : process.env.GATE_VERSION;
   response.end(JSON.stringify({version, site: process.env.GATE_SITE, text, lib: read('../../lib/words.txt'),
     commit: process.env.GATE_COMMIT, extra: process.env.EXTRA, secret: process.env.SECRET}));
@@ -150,6 +150,11 @@ class Gatehouse:
         text = "\n".join([*parts, *more])
         self.home.sites_toml.write_text(text)
         return text
+
+    def toml_with_short_patience(self, more: str = "") -> None:
+        """Have every site given up after two seconds."""
+        short = f'health_timeout = "2s"\nlisten_timeout = "1s"\n{more}'
+        self.configure(sites=dict.fromkeys(self.ports, short))
 
     def uses(self, name: str) -> str:
         """The first two sites use `lib`."""

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from gatekeeper import messages
 from gatekeeper.config.schema import DAY
+from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, decisions
 from gatekeeper.librarian.checking import check
@@ -81,11 +82,13 @@ def ship(gate: Gate, freight: Cargo, tell: Tell) -> Reason | None:
     """Ship, say how it went, and return what a person must be told when it went wrong."""
     plan = freight.plan
     tell(f"shipping {plan.version} ({plan.cause}) to {len(freight.live.runs)} sites")
-    outcome = protocol.ship(gate, freight)
+    outcome = _try_to_ship(gate, freight)
     match outcome:
         case Shipped(_, sites):
             tell(f"shipped {plan.version}: {len(sites)} sites healthy; {'; '.join(freight.intents)}")
             return None
+        case Undone(_, reason) if reason.code != "GATE-404":
+            raise GateError(reason.text, code=reason.code, hints=("gatekeeper tick",))
         case Undone(_, reason):
             if plan.cause is Cause.RECONFIGURE:
                 _remember_bad_plan(gate, freight)
@@ -99,6 +102,18 @@ def ship(gate: Gate, freight: Cargo, tell: Tell) -> Reason | None:
             return None
         case _:
             assert_never(outcome)
+
+
+def _try_to_ship(gate: Gate, freight: Cargo) -> protocol.Outcome:
+    """Ship; what keeps a ship from beginning ends the heartbeat, and the requests say what they wait for."""
+    try:
+        return protocol.ship(gate, freight)
+    except GateError as problem:
+        reason = Reason(problem.code or "GATE-501", problem.text)
+        for result in freight.results:
+            gate.ledger.result(replace(result, state=State.QUEUED, reason=reason))
+        gate.ledger.commit("kept from shipping")
+        raise
 
 
 def _remember_bad_plan(gate: Gate, freight: Cargo) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from gatekeeper import messages
-from gatekeeper.errors import Exit
+from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo
 from gatekeeper.librarian.building import make_ready
@@ -193,7 +193,12 @@ def _rollback(
     told = {**freight.told, "decision": decision.key, "by": decision.actor.name, "exit": 0}
     names = ", ".join(result.id for result in taken_out) or "no request"
     tell(f"rolling back to {to} as {freight.plan.version}; it takes out {names}")
-    return _ended(gate, decision, freight, protocol.ship(gate, replace(freight, told=told)), tell)
+    try:
+        ended = protocol.ship(gate, replace(freight, told=told))
+    except GateError as problem:
+        _decline(gate, decision, problem.text, problem.exit)
+        return Reason(problem.code or "GATE-501", problem.text)
+    return _ended(gate, decision, freight, ended, tell)
 
 
 def _ended(gate: Gate, decision: Decision, freight: Cargo, ended: protocol.Outcome, tell: Tell) -> Reason | None:

@@ -55,7 +55,7 @@ class Shipped:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """It did not go live, and the sites are on the version before; a reason of 5xx is the gate's own, not a request's."""
+    """It did not go live, the sites are on the version before; a reason of 5xx is the gate's own, no request's."""
 
     site: str | None
     reason: Reason
@@ -108,8 +108,8 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:
         case Changed(key):
             _end(gate, begun, "ship_put_off", f"{cargo.plan.version}: a build's output had changed", build=key)
             return Rebuild(key)
-        case Unmigrated(site, problem):
-            return _unstaged(gate, cargo, begun, _Failure(problem, site))
+        case Unmigrated(site, why):
+            return _unstaged(gate, cargo, begun, _Failure(why, site))
     try:
         seen = _bring_live(gate, cargo)
         failure = _sick(gate, seen)
