@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from gatekeeper.config import load
 from gatekeeper.config.policy import compile_policy
@@ -13,7 +12,7 @@ from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.model import RESULTS, TAGS, Oid, State
+from gatekeeper.model import RELEASE, RESULTS, Oid, State
 from gatekeeper.repo import lock, results
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
@@ -101,12 +100,15 @@ def locked(home: Home) -> Iterator[Lock]:
 
 
 def _taken_out(git: Git) -> tuple[tuple[Oid, Oid], ...]:
-    """Return each tip that a rollback took out, with the rollback's commit: whoever has that one has seen it."""
+    """Return each tip that a rollback took out, with the merge by which it had landed.
+
+    A tip that holds the first without the second is its old branch, and would land without what it once brought;
+    one that began from the release which had it only stands on history that is still there.
+    """
     found = (results.read(git, oid) for oid in git.refs(RESULTS).values())
-    gone = ((r.tip, git.resolve(f"{TAGS}{r.version}^{{commit}}")) for r in found if r.state is State.ROLLED_BACK)
-    return tuple((tip, seen) for tip, seen in gone if seen is not None)
-
-
-def gate_at(path: Path) -> Home:
-    """Return the home at `path`, made absolute."""
-    return Home(path.resolve())
+    gone = {result.tip for result in found if result.state is State.ROLLED_BACK}
+    if not gone:
+        return ()
+    merges = git.text("log", "--first-parent", "--merges", "--format=%H %P", RELEASE).splitlines()
+    pairs = ((Oid(tip), Oid(merge)) for merge, _, tip, *_ in (line.split() for line in merges))
+    return tuple((tip, merge) for tip, merge in pairs if tip in gone)
