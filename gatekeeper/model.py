@@ -177,6 +177,8 @@ class Job:
     key: str
     definition: str
     """The digest of what the operator defined, without the tree."""
+    needs: tuple[str, ...] = ()
+    """Keys of the builds that must run first: until then `key` stands for what is known of its inputs."""
 
 
 class Outcome(StrEnum):
@@ -202,6 +204,9 @@ class Verdict:
     output: str = ""
     """For a build: the digest of what it left."""
     flaky: bool = False
+    """It said something else before."""
+    runs: int = 1
+    """How often this was said of this key: a failure counts from the second time on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,375 @@
+"""What to run, stop, block and ship next. Pure: the queue, its merges and the known verdicts in, one plan out.
+
+The rules, in order:
+
+1. Requests are merged in the queue's order into one line. Those that share a job, or depend on each other, are a
+   bundle; of each bundle the first `max_train` are looked at, so that a long bundle holds no other one up.
+2. For each job the line falls into turns, the stages in which its key changes. The newest turn is run first: when it
+   passes, it speaks for all ahead of it, and what runs for them is stopped.
+3. When a turn fails behind one that passes, the requests between them are in question. The turn in the middle is run
+   next; what lies behind that steps aside, and the rest of the line goes on without it. So a failure delays nobody
+   who does not share its job, and with slots to spare nobody else.
+4. When one request alone is left in question it is a suspect. It is blocked when the same state fails a second time,
+   and the state just before is known. Its second run has time: the others go first, unless it has waited long.
+5. Slots that are left verify turns ahead of time, the likeliest to be needed first, down to one chance in five.
+6. The most requests whose jobs are all known to pass, without the others, ship at once, up to `max_train`: every key
+   of the very tree that ships has passed, or fails on `release` too and is touched by none of them.
+7. A time-out says nothing about the content: it is run again, then the first request that touches the job goes alone.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
+from gatekeeper.policy.line import Span, Turn, Verdicts, bundles, green, span, tracks, without
+
+Make = Callable[[tuple[Request, ...]], tuple[Stage, ...]]
+"""Merges requests in their order onto `release`, which is the first stage; one that no longer merges is left out."""
+
+_SURE = 2
+"""A failure counts when the same state has failed this often."""
+_WORTH = 0.2
+"""The chance of being needed below which a run ahead of time is not worth its slot."""
+_PATIENCE = 2.0
+"""How long a suspect waits for its second run, in durations of the first, while others are verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job to run on a stage."""
+
+    stage: Stage
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A request whose state failed once right behind one that passes: `behind` are those it may only fail with."""
+
+    request: Request
+    run: Run
+    before: Run | None
+    """The job on the state just before; None when it has nothing to look at there."""
+    behind: tuple[Request, ...]
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Guilty:
+    """The state just before this request passes the job (or is as red, and it leaves it red); with it, it fails."""
+
+    request: Request
+    job: Job
+    verdict: Verdict
+    behind: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """These stages may ship; `red` are jobs that fail on `release` too and that no request of the train touched."""
+
+    stages: tuple[Stage, ...]
+    verdicts: tuple[Verdict, ...]
+    red: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a plan is made from. `odds` is the share of requests that turned out bad, of late."""
+
+    queue: tuple[Request, ...]
+    make: Make
+    verdicts: Verdicts
+    running: frozenset[str] = frozenset()
+    slots: int = 1
+    max_train: int = 8
+    odds: float = 0.05
+    live: bool = True
+    now: float = 0.0
+    suspects: tuple[Suspect, ...] = ()
+    doubted: frozenset[str] = frozenset()
+    """Keys that are red on `release`, and not asked again in this heartbeat yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the moment calls for; `suspects` are to be shown again with the next scene."""
+
+    start: tuple[Run, ...] = ()
+    cancel: frozenset[str] = frozenset()
+    guilty: Guilty | None = None
+    ready: Ready | None = None
+    tried: Request | None = None
+    red: tuple[Verdict, ...] = ()
+    """What fails on `release` itself."""
+    suspects: tuple[Suspect, ...] = ()
+    line: tuple[Request, ...] = ()
+    """Who is being verified."""
+
+
+def plan(scene: Scene) -> Plan:
+    """Return what to do now. Nothing of it needs to be done: the next scene is planned anew from what is then known."""
+    return _Planner(scene).plan()
+
+
+def batch(odds: float, max_train: int) -> int:
+    """Return how many requests to verify as one: as many as pass together in one of two cases."""
+    return max(1, min(max_train, round(math.log(0.5) / math.log(1 - min(max(odds, 0.001), 0.9)))))
+
+
+@dataclass(slots=True)
+class _Planner:
+    scene: Scene
+    wants: dict[str, tuple[float, Run]] = field(default_factory=dict)
+    useful: set[str] = field(default_factory=set)
+    suspects: list[Suspect] = field(default_factory=list)
+    questioned: set[JobName] = field(default_factory=set)
+    guilty: Guilty | None = None
+
+    def plan(self) -> Plan:
+        scene = self.scene
+        base = scene.make(())
+        red = self._release(base[0])
+        starting = not scene.live and bool(base[0].builds or base[0].checks) and not red
+        queue = () if starting else self._without_suspects()
+        lines = self._lines(tuple(r for r in queue if not r.ask.try_only)) if queue else []
+        tried = self._tries(queue)
+        ready = self._ready(base, ()) if starting or not (queue or scene.live) else self._ship(lines)
+        kept = frozenset(scene.running & self.useful)
+        start = self._start(scene.slots - len(kept))
+        members = tuple(dict.fromkeys(r for stages, _ in lines for s in stages if (r := s.request) is not None))
+        return Plan(
+            start, scene.running - kept, self.guilty, ready, tried, red, tuple(self.suspects), members
+        )
+
+    # What `release` itself says -------------------------------------------------------------------------------
+
+    def _release(self, base: Stage) -> tuple[Verdict, ...]:
+        """Have every job of `release` answer; return what is red there for sure."""
+        red = []
+        for job in (*base.builds, *(base.checks or ())):
+            said = self.scene.verdicts.get(job.key)
+            if not self._settled(said) or job.key in self.scene.doubted:
+                self._want(2.0, Turn(0, base, job), again=True)
+            elif said is not None and said.outcome is not Outcome.PASSED:
+                red.append(said)
+        return tuple(red)
+
+    # Who goes on the line ---------------------------------------------------------------------------------------
+
+    def _without_suspects(self) -> tuple[Request, ...]:
+        present = {request.id: request.tip for request in self.scene.queue}
+        for suspect in self.scene.suspects:
+            if present.get(suspect.request.id) == suspect.request.tip:
+                self._examine(suspect)
+        return without(self.scene.queue, {suspect.request.id for suspect in self.suspects})
+
+    def _bounded(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
+        """Take the first `max_train` of each bundle."""
+        stages = self.scene.make(requests)
+        bundle, taken = bundles(stages, tracks(stages)), dict[int, int]()
+        kept = []
+        for request in requests:
+            number = bundle.get(request.id)
+            if number is not None and taken.setdefault(number, 0) < self.scene.max_train:
+                taken[number] += 1
+                kept.append(request)
+        return tuple(kept)
+
+    # The lines, each without those that step aside from the one before -------------------------------------------
+
+    def _lines(self, requests: tuple[Request, ...]) -> list[tuple[tuple[Stage, ...], tuple[Request, ...]]]:
+        rest, lines = self._bounded(requests), []
+        while rest:
+            stages = self.scene.make(rest)
+            by_job = tracks(stages)
+            spans = {name: span(track, self.scene.verdicts) for name, track in by_job.items() if len(track) > 1}
+            lines.append((stages, green(stages, by_job, self.scene.verdicts)))
+            aside: set[RequestId] = set()
+            for name, part in spans.items():
+                self._keep(part.pending)
+                if part.red is not None:
+                    aside |= self._question(name, part)
+            if not aside:
+                for name, part in spans.items():
+                    self._advance(name, part)
+                break
+            rest = without(rest, aside)
+        return lines
+
+    def _advance(self, name: JobName, part: Span) -> None:
+        """Nothing is known to fail: verify the newest turn of a batch, then those between with slots to spare."""
+        first, last = part.base, len(part.track) - 1
+        size = batch(self.scene.odds, self.scene.max_train)
+        weight = 0.5 if name in self.questioned else 1.0
+        while first < last:
+            tip = min(first + size, last)
+            self._want(weight, part.track[tip])
+            self._between(part.track, first, tip, weight * _fails(self.scene.odds, tip - first))
+            weight *= 1 - _fails(self.scene.odds, tip - first)
+            first = tip
+            if weight < _WORTH:
+                return
+
+    def _between(self, track: Sequence[Turn], passing: int, failing: int, weight: float) -> None:
+        """Want the turns that a bisection would ask for if the last failed, while they are likely enough."""
+        if failing - passing < 2 or weight < _WORTH:
+            return
+        middle = (passing + failing) // 2
+        self._want(weight * 0.999, track[middle])
+        self._between(track, passing, middle, weight / 2)
+        self._between(track, middle, failing, weight / 2)
+
+    def _question(self, name: JobName, part: Span) -> set[RequestId]:
+        """Ask for what tells who is guilty; return who steps aside meanwhile."""
+        assert part.red is not None  # noqa: S101 - the caller looked
+        self.questioned.add(name)
+        failing = part.track[part.red]
+        said = failing.verdict(self.scene.verdicts)
+        late = said is not None and said.outcome is Outcome.TIMED_OUT
+        if part.red - part.base == 1:
+            self._suspect(part, failing)
+            return _ids([failing])
+        if late and not self._settled(said):
+            self._want(1.0, failing, again=True)
+            return _ids(part.track[part.base + 1 : part.red + 1])
+        middle = part.base + 1 if late else (part.base + part.red) // 2
+        self._want(1.0, part.track[middle])
+        if not late:
+            self._between(part.track, part.base, middle, 0.5)
+            self._between(part.track, middle, part.red, 0.5)
+        return _ids(part.track[middle + 1 : part.red + 1])
+
+    def _suspect(self, part: Span, failing: Turn) -> None:
+        request, before = failing.stage.request, part.track[part.base]
+        if request is None or failing.job is None or request.id in {s.request.id for s in self.suspects}:
+            return
+        ahead = tuple(r for turn in part.track[1 : part.base + 1] if (r := turn.stage.request) is not None)
+        control = Run(before.stage, before.job) if before.job else None
+        self._examine(Suspect(request, Run(failing.stage, failing.job), control, ahead, self.scene.now))
+
+    def _examine(self, suspect: Suspect) -> None:
+        """Blame a suspect, ask for what is missing to do so, or let it go when it was a flake."""
+        said = self.scene.verdicts.get(suspect.run.job.key)
+        if said is None or said.outcome is Outcome.PASSED:
+            return
+        self.suspects.append(suspect)
+        control = suspect.before
+        if control is not None and not self._settled(self.scene.verdicts.get(control.job.key)):
+            self._want(0.9, Turn(0, control.stage, control.job), again=True)
+        if not self._settled(said):
+            waited = self.scene.now - suspect.since > _PATIENCE * said.seconds
+            self._want(1.5 if waited else 0.3, Turn(0, suspect.run.stage, suspect.run.job), again=True)
+        elif control is None or self._settled(self.scene.verdicts.get(control.job.key)):
+            self.guilty = self.guilty or Guilty(suspect.request, suspect.run.job, said, suspect.behind)
+
+    # What may ship ----------------------------------------------------------------------------------------------
+
+    def _ship(self, lines: Sequence[tuple[tuple[Stage, ...], tuple[Request, ...]]]) -> Ready | None:
+        """Return the largest train of which every key is known; the later lines leave more out, and know more."""
+        for stages, fit in sorted(lines, key=lambda line: -len(line[1])):
+            if fit:
+                chosen = self._train(stages, fit)
+                ready = self._ready(self.scene.make(chosen), chosen)
+                if ready is not None:
+                    return ready
+        return None
+
+    def _train(self, stages: tuple[Stage, ...], fit: tuple[Request, ...]) -> tuple[Request, ...]:
+        """Take whole bundles, in the queue's order, while they fit into one train."""
+        if len(fit) <= self.scene.max_train:
+            return fit
+        bundle, taken, full = bundles(stages, tracks(stages)), set[int](), 0
+        for number in dict.fromkeys(bundle[request.id] for request in fit):
+            size = sum(bundle[request.id] == number for request in fit)
+            if full + size <= self.scene.max_train:
+                taken.add(number)
+                full += size
+        return tuple(request for request in fit if bundle[request.id] in taken)
+
+    def _ready(self, stages: tuple[Stage, ...], chosen: tuple[Request, ...]) -> Ready | None:
+        """Prove the very tree that is to ship: every key passed, or red on `release` and untouched."""
+        first, last = stages[0], stages[-1]
+        if len(stages) != len(chosen) + 1:
+            return None
+        before = {job.key for job in (*first.builds, *(first.checks or ()))} if self.scene.live else set[str]()
+        passed, red = [], []
+        unknown = False
+        for job in (*last.builds, *(last.checks or ())):
+            said = self.scene.verdicts.get(job.key)
+            if said is not None and said.outcome is Outcome.PASSED:
+                passed.append(said)
+            elif job.key in before and self._settled(said) and said is not None:
+                red.append(said)
+            elif job.key not in before or not self._unbuildable(last, job):
+                self._want(2.0, Turn(0, last, job))
+                unknown = True
+        return None if unknown else Ready(stages, tuple(passed), tuple(red))
+
+    def _unbuildable(self, stage: Stage, job: Job) -> bool:
+        return any(
+            self._settled(said) and said is not None and said.outcome is not Outcome.PASSED
+            for build in stage.builds
+            if build.key in job.needs
+            for said in (self.scene.verdicts.get(build.key),)
+        )
+
+    def _tries(self, queue: tuple[Request, ...]) -> Request | None:
+        """A `--try` request is verified alone on `release`; return one that passes."""
+        for request in queue:
+            if request.ask.try_only:
+                stages = self.scene.make((request,))
+                spans = {name: span(track, self.scene.verdicts) for name, track in tracks(stages).items()}
+                for name, part in spans.items():
+                    self._keep(part.pending)
+                    if part.red is not None:
+                        self._question(name, part)
+                    elif len(part.track) > 1 and part.base == 0:
+                        self._want(1.0, part.track[-1])
+                if self._ready(stages, (request,)) is not None:
+                    return request
+        return None
+
+    # Wishes -----------------------------------------------------------------------------------------------------
+
+    def _settled(self, said: Verdict | None) -> bool:
+        return said is not None and (said.outcome is Outcome.PASSED or said.runs >= _SURE)
+
+    def _keep(self, turns: Iterable[Turn]) -> None:
+        for turn in turns:
+            self.useful.update(run.job.key for run in self._runs(turn))
+
+    def _want(self, weight: float, turn: Turn, *, again: bool = False) -> None:
+        for run in self._runs(turn):
+            known = self.scene.verdicts.get(run.job.key)
+            if known is not None and not (again and run.job == turn.job):
+                continue
+            self.useful.add(run.job.key)
+            old = self.wants.get(run.job.key)
+            if old is None or old[0] < weight:
+                self.wants[run.job.key] = (weight, run)
+
+    def _runs(self, turn: Turn) -> Iterator[Run]:
+        """The job, or the builds that it waits for; nothing when one of these is red."""
+        if turn.job is None:
+            return
+        waits = [build for build in turn.stage.builds if build.key in turn.job.needs]
+        missing = [build for build in waits if build.key not in self.scene.verdicts]
+        if missing:
+            yield from (Run(turn.stage, build) for build in missing)
+        elif all(self.scene.verdicts[build.key].outcome is Outcome.PASSED for build in waits):
+            yield Run(turn.stage, turn.job)
+
+    def _start(self, free: int) -> tuple[Run, ...]:
+        waiting = [(weight, run) for key, (weight, run) in self.wants.items() if key not in self.scene.running]
+        waiting.sort(key=lambda want: -want[0])
+        return tuple(run for _, run in waiting[: max(0, free)])
+
+
+def _fails(odds: float, count: int) -> float:
+    return 1 - (1 - odds) ** count
+
+
+def _ids(turns: Iterable[Turn]) -> set[RequestId]:
+    return {turn.stage.request.id for turn in turns if turn.stage.request is not None}
