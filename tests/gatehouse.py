@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ class Clone:
 
     folder: Path
     agent: str
-    env: Mapping[str, str]
+    env: dict[str, str]
 
     def run(self, *argv: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(argv, cwd=self.folder, env=dict(self.env), capture_output=True, text=True, check=False)
@@ -130,7 +131,7 @@ class Gatehouse:
 
     root: Path
     ports: Mapping[str, int]
-    env: Mapping[str, str]
+    env: dict[str, str]
     toml: str = ""
     told: list[str] = field(default_factory=list)
 
@@ -145,7 +146,7 @@ class Gatehouse:
             parts.append(
                 f'[sites.{name}]\npath = "sites/{name}"\nscript = "server.js"\nuses = [{self.uses(name)}]\n'
                 f'wait_ready = true\nenv = {{ PORT = "{port}" }}\nhealth = "http://127.0.0.1:{port}/"\n'
-                f'soak = "100ms"\ndata = ["data"]\n{(sites or {}).get(name, "")}\n'
+                f'soak = "100ms"\nhealth_timeout = "4s"\ndata = ["data"]\n{(sites or {}).get(name, "")}\n'
             )
         text = "\n".join([*parts, *more])
         self.home.sites_toml.write_text(text)
@@ -153,8 +154,8 @@ class Gatehouse:
 
     def toml_with_short_patience(self, more: str = "") -> None:
         """Have every site given up after two seconds."""
-        short = f'health_timeout = "2s"\nlisten_timeout = "1s"\n{more}'
-        self.configure(sites=dict.fromkeys(self.ports, short))
+        text = self.configure(sites=dict.fromkeys(self.ports, f'listen_timeout = "1s"\n{more}'))
+        self.home.sites_toml.write_text(text.replace('health_timeout = "4s"', 'health_timeout = "2s"'))
 
     def uses(self, name: str) -> str:
         """The first two sites use `lib`."""
@@ -255,6 +256,10 @@ class Gatehouse:
         """Return the versions that the sites say they run: one, or the lockstep is broken."""
         return {answer["version"] for answer in self.answers().values()}
 
+    def seconds(self, at: str) -> float:
+        """Turn an instant of a result or record into seconds since 1970."""
+        return datetime.fromisoformat(at).timestamp()
+
     def mood(self, site: str, mood: str) -> None:
         """Write what only the live site sees: a page that says `FAILS WHEN mood` then answers 500."""
         folder = self.home.data / site / "data"
@@ -268,9 +273,9 @@ class Gatehouse:
             self.mood(name, "good")
         if self.home.sites_toml.read_text() != self.toml:
             self.home.sites_toml.write_text(self.toml)
-        clone = self.clone()
+        if "refs/gate/frozen" in self.refs("refs/gate/"):
+            self.git("update-ref", "-d", "refs/gate/frozen")
         for id_ in self.open():
-            clone.run("git", "push", "origin", f":request/{id_}", ok=False)
             self.git("update-ref", "-d", f"refs/heads/request/{id_}")
         self.tick()
         assert self.open() == set()

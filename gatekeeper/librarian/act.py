@@ -41,7 +41,7 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
         case steps.Recover():
             hands.tell(f"recovered: {protocol.recover(gate)}")
         case steps.Sweep(result):
-            retire(gate, Landing(result.id, result.tip))
+            return _sweep(gate, result, hands)
         case steps.Seal(reports):
             _seal(gate, reports)
         case steps.Close(result, wished):
@@ -123,11 +123,23 @@ def _remember_bad_plan(gate: Gate, freight: Cargo) -> None:
     gate.ledger.commit("a configuration that failed")
 
 
+def _sweep(gate: Gate, result: Result, hands: Hands) -> Reason | None:
+    """Delete the ref of a request that has landed; one that cannot be deleted holds nothing else up."""
+    hands.mind.swept.add(result.id)
+    if retire(gate, Landing(result.id, result.tip)):
+        return None
+    text = f"{REQUESTS}{result.id} has landed and cannot be deleted: a push is at work on it, or left a lock file."
+    return Reason("GATE-506", text)
+
+
 def _seal(gate: Gate, reports: Iterable[str]) -> None:
+    """Record what was refused, then forget it; what a kill in between left is recorded already."""
     files = tuple(reports)
+    sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=_LOOK_BACK)}
     for entry in spool.read(gate.home.spool):
-        if entry.file in files and entry.event in ("refused", "broken"):
-            told = {key: str(entry.fields.get(key, ""))[:500] for key in ("code", "ref", "old", "new", "text", "at")}
+        if entry.file in files and entry.file not in sealed and entry.event in ("refused", "broken"):
+            told = {"entry": entry.file}
+            told |= {key: str(entry.fields.get(key, ""))[:500] for key in ("code", "ref", "old", "new", "text", "at")}
             subject = f"{told['code'] or 'an entry that cannot be read'} {told['ref']!a}"
             gate.ledger.record("refused", subject, actor=entry.actor, **told)
     gate.ledger.commit("sealed")
@@ -209,9 +221,8 @@ def _expire(gate: Gate, result: Result, tell: Tell) -> None:
     reason = Reason("GATE-410", messages.reason("GATE-410", state=result.state, days=f"{days:g}"))
     gate.ledger.record("expired", f"{result.id}: {reason.text}", id=result.id, tip=result.tip, code=reason.code)
     gate.ledger.result(replace(result, state=State.EXPIRED, reason=reason, rests_on={}))
-    gate.ledger.move(*_keep(gate, result))
+    gate.ledger.move(*_keep(gate, result), _gone(result))
     gate.ledger.commit("expired")
-    retire(gate, Landing(result.id, result.tip))
     tell(f"expired: {result.id}")
 
 
@@ -228,10 +239,14 @@ def _landed_elsewhere(gate: Gate, result: Result, tell: Tell) -> None:
 def _tried(gate: Gate, result: Result, tell: Tell) -> None:
     gate.ledger.record("tried", f"{result.id}: verified, not shipped as asked", id=result.id, tip=result.tip)
     gate.ledger.result(replace(result, state=State.VERIFIED, reason=None, rests_on={}))
-    gate.ledger.move(*_keep(gate, result))
+    gate.ledger.move(*_keep(gate, result), _gone(result))
     gate.ledger.commit("tried")
-    retire(gate, Landing(result.id, result.tip))
     tell(f"verified: {result.id}; it is not shipped, as it asked")
+
+
+def _gone(result: Result) -> Change:
+    """Return the move that ends a request together with its result: after a kill in between it would be filed anew."""
+    return Change(Ref(REQUESTS + result.id), result.tip, NO_OID)
 
 
 def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:

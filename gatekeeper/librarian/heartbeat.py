@@ -4,12 +4,15 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gatekeeper import messages
+from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.act import Hands, act
 from gatekeeper.librarian.keeping import keep_house
 from gatekeeper.librarian.observe import Recollection, observe
-from gatekeeper.model import Reason
+from gatekeeper.model import Reason, Result
+from gatekeeper.policy import overdue
 from gatekeeper.policy.step import Rest, Snapshot, Step, next_step
 from gatekeeper.process import Cancel
 from gatekeeper.repo.export import write_file
@@ -48,7 +51,7 @@ def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float) -> Beat:
         alarms += [alarm] if alarm else []
         if isinstance(step, Rest):
             keep_house(gate)
-            return Beat(step.why, tuple(alarms))
+            return Beat(step.why, (*alarms, *_stuck(gate, seen)))
         last = step
     return Beat("stopped between two steps", tuple(alarms))
 
@@ -57,6 +60,19 @@ def plan(gate: Gate) -> tuple[Snapshot, Step]:
     """Return what the next heartbeat would begin with; moves no ref and touches no site."""
     seen = observe(gate, Recollection())
     return seen, next_step(seen)
+
+
+def _stuck(gate: Gate, seen: Snapshot) -> tuple[Reason, ...]:
+    """Return an alarm for each request that stands still, though nothing is left to do."""
+    results, now = (standing.result for standing in seen.standings), gate.clock()
+    late = overdue.stuck(results, now=now, after=gate.config.limits.stuck_after)
+    return tuple(_standstill(result, now) for result in late)
+
+
+def _standstill(result: Result, now: float) -> Reason:
+    minutes = round((now - overdue.since(result)) / MINUTE)
+    text = messages.reason("GATE-506", id=result.id, minutes=minutes, state=result.state)
+    return Reason("GATE-506", text, (("gatekeeper", "show", result.id),))
 
 
 def _note(gate: Gate, period: float) -> None:

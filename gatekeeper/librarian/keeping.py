@@ -1,18 +1,55 @@
 """Housekeeping at the end of a heartbeat: what is old goes, what is in use stays. It never fails a heartbeat."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from gatekeeper.config.schema import DAY
+from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
+from gatekeeper.repo import retention
+from gatekeeper.repo.export import write_file
 from gatekeeper.ship import runs
 from gatekeeper.ship.stage import remove
 
+_RESULTS_STAY = 30 * DAY
+_BUILDS_STAY = 30 * DAY
+
 
 def keep_house(gate: Gate) -> None:
-    """Prune release folders, build outputs and check logs."""
-    with suppress(OSError):
+    """Prune release folders at each heartbeat; logs, builds, results, kept tips and verdicts once a day."""
+    with suppress(OSError, GateError):
         _prune_releases(gate)
-        _prune_logs(gate)
+        if _another_day(gate):
+            _prune_old(gate)
+
+
+def _another_day(gate: Gate) -> bool:
+    """The file's time is when it was done last; its content is nothing."""
+    done = gate.home.var / "kept-house"
+    today = str(int(gate.clock() // DAY))
+    if done.is_file() and done.read_text("ascii") == today:
+        return False
+    write_file(done, today.encode())
+    return True
+
+
+def _prune_old(gate: Gate) -> None:
+    now, logs_from = gate.clock(), gate.clock() - gate.config.gate.keep_logs
+    _delete(gate.home.logs.glob("*.log"), logs_from)
+    _delete(gate.home.builds.glob("[!.]*"), now - _BUILDS_STAY)
+    gate.ledger.move(*retention.ended_results(gate.git, before=now - _RESULTS_STAY))
+    gate.ledger.move(*retention.old_tips(gate.git, before=logs_from))
+    verdicts = retention.old_verdicts(gate.signer, before=logs_from)
+    gate.ledger.move(*(() if verdicts is None else (verdicts,)))
+    gate.ledger.commit("kept house")
+    retention.pack(gate.git)
+
+
+def _delete(paths: Iterable[Path], before: float) -> None:
+    for path in paths:
+        if path.lstat().st_mtime < before:
+            remove(path)
 
 
 def _prune_releases(gate: Gate) -> None:
@@ -32,10 +69,3 @@ def _in_use(releases: Path) -> set[str]:
         with suppress(OSError, ValueError):
             found.add(link.readlink().relative_to(releases.resolve()).parts[0])
     return found
-
-
-def _prune_logs(gate: Gate) -> None:
-    oldest = gate.clock() - gate.config.gate.keep_logs
-    for log in gate.home.logs.glob("*.log"):
-        if log.stat().st_mtime < oldest:
-            log.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from gatekeeper.home import Home
 from gatekeeper.librarian import opening
 from gatekeeper.librarian.door import Door
 from gatekeeper.librarian.heartbeat import Beat, beat
-from gatekeeper.model import Reason
+from gatekeeper.model import SHIPPING, Reason
 from gatekeeper.process import Cancel
 from gatekeeper.repo.ledger import Clock
 from gatekeeper.repo.lock import Lock
@@ -62,30 +62,36 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
     door = Door(home, time.time, bell.ring)
     door.open()
     try:
-        _recorded(home, held, "started")
+        event: str | None = "started"
         while not bell.stop.thrown:
             bell.rung.reset()
-            pause = _beat_and_tell(home, held, bell, tell)
+            pause = _beat_and_tell(home, held, bell, tell, event)
+            event = None
             _wait(home, bell, pause)
         _recorded(home, held, "stopped")
     finally:
         door.close()
 
 
-def beat_once(home: Home, held: Lock, brake: Cancel, tell: Tell, *, clock: Clock = time.time) -> Beat:
-    """Do one heartbeat. Raises GateError when sites, sandbox or disk are not usable."""
+def beat_once(  # noqa: PLR0913
+    home: Home, held: Lock, brake: Cancel, tell: Tell, *, clock: Clock = time.time, event: str | None = None
+) -> Beat:
+    """Do one heartbeat, and record `event` as its beginning. Raises GateError when sites, sandbox or disk are not usable."""
     with opening.opened(home, held, clock=clock) as (gate, problems):
+        opening.make_good(gate, tell)
+        if event:
+            _note(gate, event)
         opening.apply(gate)
         ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat)
     return Beat(ended.rest, (*ended.alarms, *_invalid(problems)))
 
 
-def _beat_and_tell(home: Home, held: Lock, bell: Bell, tell: Tell) -> float:
+def _beat_and_tell(home: Home, held: Lock, bell: Bell, tell: Tell, event: str | None) -> float:
     """Do a heartbeat and return how long to wait for the next, in seconds."""
     with closing(Cancel()) as brake:
         bell.arm(brake)
         try:
-            ended = beat_once(home, held, brake, tell)
+            ended = beat_once(home, held, brake, tell, event=event)
         except (GateError, OSError) as problem:
             code = problem.code if isinstance(problem, GateError) else "GATE-503"
             tell(f"error: {code or ''} {problem}")
@@ -134,7 +140,8 @@ def _written(home: Home) -> tuple[int, int]:
 
 def _recorded(home: Home, held: Lock, event: str) -> None:
     with opening.opened(home, held) as (gate, _):
-        _note(gate, event)
+        if gate.git.resolve(SHIPPING) is None:  # an unfinished publication names the log's old value
+            _note(gate, event)
 
 
 def _note(gate: Gate, event: str) -> None:

@@ -51,6 +51,8 @@ class Recollection:
     toolchain: str | None = None
     works: dict[str, tuple[Work, Oid]] = field(default_factory=dict)
     """Every job seen, by key, and a tree to run it on."""
+    swept: set[RequestId] = field(default_factory=set)
+    """Refs that were to be deleted: tried once a heartbeat."""
     looked_after: bool = False
     """Sites that ail are brought back once a heartbeat, not again and again."""
     first: tuple[RequestId, ...] = ()
@@ -79,7 +81,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     stages, found = _with_jobs(gate, formed, mind) if asked else (formed.stages, {})
     return Snapshot(
         release=release,
-        leftovers=tuple(result for result in current.values() if result.state is State.SHIPPED),
+        leftovers=tuple(r for r in current.values() if r.state is State.SHIPPED and r.id not in mind.swept),
         reports=_reports(entries, known, gate.clock()),
         vanished=tuple(r for r in known.values() if r.id not in open_tips and not _ended(r)),
         withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),

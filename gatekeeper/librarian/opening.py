@@ -1,7 +1,7 @@
 """Opens a gate for writing: takes the lock, loads what is in force, clears what a dead Librarian left behind."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,13 +12,14 @@ from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.model import RELEASE, RESULTS, Oid, State
+from gatekeeper.model import RELEASE, RESULTS, SHIPPING, Oid, State
 from gatekeeper.repo import lock, results
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.lock import Lock
 from gatekeeper.repo.sign import Signer
+from gatekeeper.ship import protocol
 from gatekeeper.ship.stage import remove
 from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.target import LocalTarget
@@ -77,12 +78,18 @@ def apply(gate: Gate) -> None:
 
 def clear_leftovers(home: Home) -> None:
     """Remove what only a Librarian that was killed can have left: the lock is ours, so nobody is using it."""
-    for stale in (home.repo / "refs" / "gate").rglob("*.lock"):
-        stale.unlink()
-    for name in ("packed-refs.lock", "refs/heads/release.lock", "HEAD.lock", "config.lock"):
-        (home.repo / name).unlink(missing_ok=True)
-    for folder in (home.work, *home.releases.glob(".new-*"), *home.builds.glob(".*"), *home.repo.glob("index-*")):
-        remove(folder)
+    lock.clear_own(home.repo)
+    drafts = (*home.var.glob(".*.new"), *home.releases.glob(".new-*"), *home.builds.glob(".*"))
+    for left in (home.work, *drafts, *home.repo.glob("index-*"), *home.repo.glob("sign-*")):
+        remove(left)
+    home.current.with_name(".current.new").unlink(missing_ok=True)
+
+
+def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
+    """Bring the ship that was under way to an end before anything is written: its plan names the log's old value."""
+    lock.clear_shared(gate.home.repo, now=time.time())
+    if gate.git.resolve(SHIPPING) is not None:
+        tell(f"recovered: {protocol.recover(gate)}")
 
 
 def target(home: Home, config: Config) -> LocalTarget:

@@ -50,7 +50,8 @@ class Yard:
         self, results: Sequence[Result], resting: Mapping[RequestId, Standing], first: Sequence[RequestId]
     ) -> Formed:
         """Merge what can be merged, in the queue's order, up to `max_train`."""
-        requests = self._with_implied([as_request(r) for r in results if r.id not in resting])
+        tips = {result.tip: result.id for result in results}
+        requests = [self._implied(as_request(r), tips) for r in results if r.id not in resting]
         known = {result.id: result for result in results}
         stages = [Stage(None, self.release.commit, self.release.tree)]
         standings: dict[RequestId, Standing] = dict(resting)
@@ -61,12 +62,8 @@ class Yard:
             standings[request.id] = standing
         return Formed(tuple(stages), tuple(standings.values()))
 
-    def _with_implied(self, requests: list[Request]) -> list[Request]:
-        """A request that holds another open one's commits depends on it, whether it says so or not."""
-        tips = {request.tip: request.id for request in requests}
-        return [self._implied(request, tips) for request in requests]
-
     def _implied(self, request: Request, tips: Mapping[Oid, RequestId]) -> Request:
+        """A request that holds another open one's commits depends on it, blocked or not, said or not."""
         if request.ask.depends_on is not None or len(tips) == 1:
             return request
         held = self.git.text("rev-list", "--topo-order", request.tip, f"^{self.release.commit}").splitlines()

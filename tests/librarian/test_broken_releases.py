@@ -84,9 +84,7 @@ def test_without_the_boot_check_the_ship_itself_finds_them(gate: Gatehouse) -> N
     gate.tick()
     for id_, name, text in (
         ("never", "shop", "NEVER READY"),
-        ("dies", "shop-admin", "DIES AT BOOT"),
         ("lies", "web", "OTHER VERSION"),
-        ("fails", "web", "ALWAYS 500"),
     ):
         gate.clone().request(id_, {f"sites/{name}/page.txt": f"{text}\n"})
         gate.tick()
