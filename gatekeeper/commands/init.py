@@ -64,7 +64,11 @@ def _make(home: Home, start: Source | None) -> Oid:
         signer = Signer(repo, home.key)
         ledger = Ledger(repo, signer, held, time.time)
         commit = _begin(repo, signer, start)
-        ledger.record("imported", f"release begins at {commit[:12]}; it is not live yet", commit=commit)
+        brought = {
+            ref.removeprefix(TAGS): oid for ref, oid in repo.refs(TAGS).items() if versions.parse(ref[len(TAGS) :])
+        }
+        told = f"release begins at {commit[:12]}; it is not live yet"
+        ledger.record("imported", told, commit=commit, tags=brought)
         if repo.resolve(RELEASE) is None:
             ledger.move(Change(RELEASE, NO_OID, commit))
         ledger.move(create.placeholder(commit))

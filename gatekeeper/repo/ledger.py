@@ -18,6 +18,9 @@ from gatekeeper.repo.sign import NAME, Signer
 EMPTY_TREE = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 LIBRARIAN = Actor(NAME, Assurance.KERNEL, "librarian")
 
+_SIGNED_FOR = frozenset({"started", "stopped", "configured", "blocked", "ship_failed", "tampered", "stranded"})
+"""Events after which nothing may come for long: their records are signed at once, and so is what a person decided."""
+
 Clock = Callable[[], float]
 """Seconds since 1970."""
 
@@ -80,6 +83,7 @@ class Ledger:
         last = records.newest(self.git)
         old, sequence = (last.oid, last.record.sequence) if last else (None, 0)
         head = old
+        signed = signed or any(event in _SIGNED_FOR or by.role == "operator" for event, _, by, _ in noted)
         for number, (event, subject, actor, data) in enumerate(noted, sequence + 1):
             record = Record(event, subject, number, utc(at), actor, self.mode, data)
             sign = signed and number == sequence + len(noted)
