@@ -11,11 +11,11 @@ from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, decisions
 from gatekeeper.librarian.checking import check
 from gatekeeper.librarian.observe import Recollection, runs_digest, version_of
-from gatekeeper.model import BAD, KEEP, NO_OID, Actor, Ask, Reason, Ref, Result, State
+from gatekeeper.model import BAD, KEEP, NO_OID, REQUESTS, Actor, Ask, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step, Why
 from gatekeeper.process import Cancel
-from gatekeeper.repo import spool
+from gatekeeper.repo import records, spool
 from gatekeeper.repo.git import Change
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import protocol, runs
@@ -24,6 +24,7 @@ from gatekeeper.ship.protocol import Cargo, Rebuild, Shipped, Stranded, Undone
 from gatekeeper.ship.publish import retire
 
 Tell = Callable[[str], None]
+_LOOK_BACK = 200
 
 
 @dataclass(frozen=True, slots=True)

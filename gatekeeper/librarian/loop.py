@@ -73,10 +73,10 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
         door.close()
 
 
-def beat_once(  # noqa: PLR0913
+def beat_once(
     home: Home, held: Lock, brake: Cancel, tell: Tell, *, clock: Clock = time.time, event: str | None = None
 ) -> Beat:
-    """Do one heartbeat, and record `event` as its beginning. Raises GateError when sites, sandbox or disk are not usable."""
+    """Do one heartbeat, `event` recorded first. Raises GateError when sites, sandbox or disk are not usable."""
     with opening.opened(home, held, clock=clock) as (gate, problems):
         opening.make_good(gate, tell)
         if event:

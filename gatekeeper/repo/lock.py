@@ -3,11 +3,14 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper.errors import Exit, GateError
+
+_DEAD = 60.0
+"""Seconds; a push holds its lock files for milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,21 @@ def holder(home: Path) -> int | None:
     finally:
         os.close(fd)
     return None
+
+
+def clear_own(repository: Path) -> None:
+    """Remove lock files that only a Librarian makes; whoever holds its lock knows that the maker is dead."""
+    own = (lock for part in ("gate", "tags") for lock in (repository / "refs" / part).rglob("*.lock"))
+    for stale in (*own, *(repository / name for name in ("refs/heads/release.lock", "HEAD.lock", "config.lock"))):
+        stale.unlink(missing_ok=True)
+
+
+def clear_shared(repository: Path, *, now: float) -> None:
+    """Remove lock files that pushes make as well, once they are so old that no living push can be at work."""
+    for lock in (repository / "packed-refs.lock", *(repository / "refs" / "heads" / "request").glob("*.lock")):
+        with suppress(FileNotFoundError):
+            if now - lock.stat().st_mtime > _DEAD:
+                lock.unlink()
 
 
 def _pid(fd: int) -> int:

@@ -57,7 +57,7 @@ class Signer:
             return Oid(self.git.text("hash-object", "-t", "tag", "-w", "--stdin", stdin=signed))
 
     def _signature(self, payload: bytes) -> bytes:
-        with tempfile.TemporaryDirectory(prefix="sign-") as folder:
+        with tempfile.TemporaryDirectory(prefix="sign-", dir=self.git.folder) as folder:
             text = Path(folder, "payload")
             text.write_bytes(payload)
             with fault.step("sign"):

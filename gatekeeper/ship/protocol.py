@@ -13,6 +13,7 @@ from gatekeeper import fault, messages
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
+from gatekeeper.repo import records
 from gatekeeper.repo.export import OnDisk, sync_folder
 from gatekeeper.repo.git import Change
 from gatekeeper.ship import plan as plans
@@ -23,6 +24,8 @@ from gatekeeper.ship.publish import commit_point, publish
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.ship.stage import Changed, Load, remove, stage
 from gatekeeper.sites.watch import SiteHealth
+
+_LOOK_BACK = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +104,13 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:
     gate.target.preflight(cargo.live.runs)
     begun = _begin(gate, cargo)
     try:
+        runs.save(gate.home.next_plan, cargo.live)
         hindered = _stage(gate, cargo) or migrate(gate, cargo.plan, cargo.live)
     except (OSError, GateError) as problem:
         return _unstaged(gate, cargo, begun, _trouble(problem))
     match hindered:
         case Changed(key):
+            _discard(gate)
             _end(gate, begun, "ship_put_off", f"{cargo.plan.version}: a build's output had changed", build=key)
             return Rebuild(key)
         case Unmigrated(site, why):
@@ -121,6 +126,8 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:
         _note_shipped(gate, cargo, seen)
         point = commit_point(gate, begun, cargo.plan, cargo.intents, cargo.final)
     except (OSError, GateError) as problem:
+        if gate.git.resolve(SHIPPING) != begun:  # the ref moved, whatever was said of it: from here on only forward
+            raise
         return _go_back(gate, cargo, begun, _trouble(problem))
     publish(gate, point)
     return Shipped(cargo.plan, seen)
@@ -137,7 +144,7 @@ def recover(gate: Gate) -> str:
     plan = plans.read(gate.git, oid)
     if plan.phase is Phase.PUBLISH:
         coming = runs.load(gate.home.next_plan)
-        if coming is not None:
+        if coming is not None and coming.stamp.commit == plan.candidate:
             _converge(gate, coming)
         publish(gate, oid)
         return f"{plan.version} was past its commit point: it is published"
@@ -145,9 +152,11 @@ def recover(gate: Gate) -> str:
     said = _return_to(gate, live)
     if said is not None:
         raise GateError(f"The ship of {plan.version} was interrupted, and {said}", code="GATE-404")
-    gate.home.next_plan.unlink(missing_ok=True)
+    _discard(gate)
     before = live.stamp.version if live else "no version"
     ids = [landing.id for landing in plan.landings]
+    if plan.cause is Cause.TRAIN and _interrupted_before(gate, plan):
+        _remember_bad(gate, plan)
     _end(gate, oid, "interrupted", f"{plan.version}: back on {before}", tree=plan.tree, ids=ids)
     return f"{plan.version} was interrupted before its commit point: all sites are on {before}"
 
@@ -199,7 +208,6 @@ def _stage(gate: Gate, cargo: Cargo) -> Changed | None:
 
 def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[SiteName, SiteHealth]:
     live = cargo.live
-    runs.save(gate.home.next_plan, live)
     switch(gate.home.current, live.folder)
     gate.target.reload(live.runs, live.stamp)
     return gate.target.health(live.runs, live.stamp, gate.home.releases / live.folder)
@@ -240,16 +248,30 @@ def _trouble(problem: OSError | GateError) -> _Failure:
 
 def _unstaged(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure) -> Undone:
     """Leave no half of a release behind: no site has been touched."""
-    for name in (f".new-{cargo.live.folder}", cargo.live.folder):
-        if name != _live_folder(gate):
-            remove(gate.home.releases / name)
+    _discard(gate)
     migration = failure.site is not None
     return _undone(gate, cargo, begun, failure, _reason(cargo, failure, migration=True) if migration else None)
 
 
-def _live_folder(gate: Gate) -> str | None:
-    live = runs.load(gate.home.live_plan)
-    return live.folder if live else None
+def _discard(gate: Gate) -> None:
+    """Take away what a ship staged that did not go live; the plan that names it last, so that a kill is made good."""
+    coming, live = runs.load(gate.home.next_plan), runs.load(gate.home.live_plan)
+    if coming is not None:
+        remove(gate.home.releases / f".new-{coming.folder}")
+        if live is None or coming.folder != live.folder:
+            remove(gate.home.releases / coming.folder)
+    gate.home.next_plan.unlink(missing_ok=True)
+
+
+def _interrupted_before(gate: Gate, plan: Plan) -> bool:
+    """A tree that kills the Librarian, whatever the way, is not shipped for ever."""
+    recent = (written.record for written in records.walk(gate.git, limit=_LOOK_BACK))
+    return any(one.event == "interrupted" and one.data.get("tree") == plan.tree for one in recent)
+
+
+def _remember_bad(gate: Gate, plan: Plan) -> None:
+    bad = Ref(BAD + plan.tree)
+    gate.ledger.move(Change(bad, gate.git.resolve(bad) or NO_OID, plan.candidate))
 
 
 def _go_back(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure) -> Undone | Stranded:
@@ -261,10 +283,8 @@ def _go_back(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure) -> Undone 
         gate.ledger.record("stranded", reason.text, code=reason.code, site=failure.site, why=failure.why)
         gate.ledger.commit(f"stranded at {cargo.plan.version}")
         return Stranded(reason)
-    gate.home.next_plan.unlink(missing_ok=True)
-    undone = _undone(gate, cargo, begun, failure, _reason(cargo, failure, back=live.stamp.version if live else None))
-    remove(gate.home.releases / cargo.live.folder)
-    return undone
+    _discard(gate)
+    return _undone(gate, cargo, begun, failure, _reason(cargo, failure, back=live.stamp.version if live else None))
 
 
 def _reason(cargo: Cargo, failure: _Failure, **values: object) -> Reason:
@@ -278,8 +298,7 @@ def _undone(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure, blame: Reas
     reason = Reason(failure.code, failure.why) if failure.ours or blame is None else blame
     _requeue(gate, cargo, reason, failure)
     if not failure.ours and plan.cause is not Cause.RECONFIGURE:
-        bad = Ref(BAD + plan.tree)
-        gate.ledger.move(Change(bad, gate.git.resolve(bad) or NO_OID, plan.candidate))
+        _remember_bad(gate, plan)
     told = {"code": reason.code, "site": failure.site, "tree": plan.tree, "why": failure.why}
     _end(gate, begun, "ship_failed", f"{plan.version}: {reason.text}", **told)
     return Undone(failure.site, reason)

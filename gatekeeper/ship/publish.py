@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gatekeeper import fault
+from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import NO_OID, RELEASE, REQUESTS, SHIPPING, TAGS, Oid, Ref, Request, Result, Stage, Version
 from gatekeeper.repo.export import sync_folder
@@ -61,7 +62,7 @@ def commit_point(gate: Gate, begun: Oid, plan: Plan, intents: Sequence[str], fin
     oid = plans.write(gate.signer, full, at=gate.clock())
     gate.ledger.move(Change(SHIPPING, begun, oid))
     if not gate.ledger.commit(f"publish {plan.version}"):
-        raise RuntimeError("refs/gate/shipping moved under the Librarian")
+        raise GateError("refs/gate/shipping moved under the Librarian.", code="GATE-502")
     return oid
 
 
@@ -71,7 +72,7 @@ def publish(gate: Gate, oid: Oid) -> Plan:
     present = gate.git.refs()
     left = tuple(change for change in plan.changes if present.get(change.ref, NO_OID) != change.new)
     if left and not gate.git.transact(left, reason=f"ship {plan.version}", lock_fd=gate.ledger.lock.fd):
-        raise RuntimeError(f"a ref that {plan.version} publishes was moved by somebody else")
+        raise GateError(f"A ref that {plan.version} publishes was moved by somebody else.", code="GATE-502")
     for landing in plan.landings:
         retire(gate, landing)
     if gate.home.next_plan.exists():
@@ -85,11 +86,17 @@ def publish(gate: Gate, oid: Oid) -> Plan:
 
 
 def retire(gate: Gate, landing: Landing) -> bool:
-    """Delete a request's ref if it still holds the tip that landed; a moved one stays, as a new attempt."""
+    """Delete a request's ref if it still holds the tip that landed; a moved one stays, as a new attempt.
+
+    False when it could not be deleted, as with a lock file that a push left: a later heartbeat tries again.
+    """
     change = Change(Ref(REQUESTS + landing.id), landing.tip, NO_OID)
     if gate.git.resolve(change.ref) != landing.tip:
+        return True
+    try:
+        return gate.git.transact((change,), reason="shipped", lock_fd=gate.ledger.lock.fd)
+    except GateError:
         return False
-    return gate.git.transact((change,), reason="shipped", lock_fd=gate.ledger.lock.fd)
 
 
 def _release_moves(gate: Gate, plan: Plan, intents: Sequence[str], log: Oid) -> tuple[Change, ...]:

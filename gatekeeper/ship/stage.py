@@ -61,6 +61,7 @@ def stage(git: Git, load: Load, folder: Path, *, builds: Path, data: Path, like:
     for output in load.outputs:
         remove(draft / output.path)
         store.place(builds, output.key, output.path, draft / output.path)
+        os.utime(builds / output.key)  # housekeeping goes by when it was used last
     scratch = [made for name, site in load.sites.items() for made in _furnish(name, site, draft, data)]
     with fault.step("stage: protect"):
         _protect(draft, scratch)
@@ -110,11 +111,16 @@ def _furnish(name: str, site: Site, draft: Path, data: Path) -> Iterable[Path]:
 def _seed(place: Path, home: Path) -> None:
     """At the first ship what the tree has at a data path is where its data starts from; later it is passed over."""
     if not home.exists():
+        draft = home.with_name(f".new-{home.name}")
         home.parent.mkdir(parents=True, exist_ok=True)
+        remove(draft)
         if place.is_dir():
-            shutil.copytree(place, home, symlinks=True)
+            shutil.copytree(place, draft, symlinks=True)
         else:
-            home.mkdir()
+            draft.mkdir()
+        with fault.step("seed data"):
+            draft.rename(home)
+            sync_folder(home.parent)
     remove(place)
 
 

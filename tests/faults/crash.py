@@ -1,0 +1,187 @@
+"""Runs a scenario with a fault at a named step, starts the gate again, and says how it ended."""
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gatehouse import ROOT, Gatehouse, build
+
+from faults.whole import assert_whole
+from gatekeeper.errors import Exit
+from gatekeeper.model import State
+
+VICTIM = Path(__file__).with_name("victim.py")
+SITES = ("one", "two", "three")
+_PLAIN = '[verify]\nsandbox = "none"\ntoolchain = []\n'
+_SITE = 'boot_check = false\nhealth_timeout = "4s"\n'
+_numbers = itertools.count(1)
+
+Act = dict[str, Any]
+
+
+@contextmanager
+def faulty_gate() -> Iterator[Gatehouse]:
+    """Three live sites, checks that take no time, and a folder of its own for temporary files."""
+    with build(SITES) as gate:
+        (gate.root / "tmp").mkdir()
+        gate.env = {**gate.env, "TMPDIR": str(gate.root / "tmp")}
+        gate.toml = gate.configure(_PLAIN, sites=dict.fromkeys(SITES, _SITE))
+        start_again(gate)
+        yield gate
+
+
+def strike(gate: Gatehouse, acts: Sequence[Act], *args: str, log: Path | None = None) -> int:
+    """Run `gatekeeper ARGS` with these faults and return its status, negative when it was killed."""
+    spec = json.dumps({"acts": list(acts), "log": str(log) if log else None})
+    argv = [sys.executable, str(VICTIM), spec, "--gate", str(gate.home.path), *args]
+    done = subprocess.run(argv, env=dict(gate.env), capture_output=True, text=True, check=False, cwd=ROOT)
+    gate.told.append(f"{done.returncode} {done.stdout[-2000:]} {done.stderr[-2000:]}")
+    assert done.returncode != Exit.BUG, done.stderr
+    return done.returncode
+
+
+def start_again(gate: Gatehouse) -> None:
+    """Do a heartbeat as the next Librarian; a child of the killed one may still hold the lock for a moment."""
+    for _ in range(100):
+        status = strike(gate, (), "tick")
+        if status != Exit.LOCKED:
+            assert status in (Exit.DONE, Exit.FAILED), gate.told[-1]
+            return
+        time.sleep(0.05)
+    raise AssertionError("the lock was never let go")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What is asked of the gate, what happens on the way, and how it must have ended once it is at rest."""
+
+    name: str
+    arrange: Callable[[Gatehouse, str], None]
+    settled: Callable[[Gatehouse, str], None]
+    command: tuple[str, ...] = ("tick",)
+    acts: Callable[[Gatehouse, str], list[Act]] = field(default=lambda _gate, _key: [])
+
+    def passes(self, gate: Gatehouse) -> list[tuple[str, int]]:
+        """Run it undisturbed and return every step that it reaches, in order, with the times it was reached."""
+        log, key = gate.root / "steps", f"q{next(_numbers)}"
+        log.unlink(missing_ok=True)
+        self.arrange(gate, key)
+        strike(gate, self.acts(gate, key), *self.command, log=log)
+        self._check(gate, key)
+        seen = Counter[str]()
+        return [(step, _count(seen, step)) for step in log.read_text().splitlines()]
+
+    def survives(self, gate: Gatehouse, step: str, nth: int, what: str = "kill") -> bool:
+        """Run it with a fault at that step, start again, check everything; return whether the step was reached."""
+        key = f"q{next(_numbers)}"
+        self.arrange(gate, key)
+        act = {"at": step, "nth": nth, "do": what}
+        status = strike(gate, [*self.acts(gate, key), act], *self.command)
+        start_again(gate)
+        self._check(gate, key)
+        return status < 0
+
+    def _check(self, gate: Gatehouse, key: str) -> None:
+        assert_whole(gate)
+        self.settled(gate, key)
+
+
+def _count(seen: Counter[str], step: str) -> int:
+    seen[step] += 1
+    return seen[step]
+
+
+def _page(site: str, text: str) -> dict[str, str]:
+    return {f"sites/{site}/page.txt": f"{text}\n"}
+
+
+def _good(gate: Gatehouse, key: str) -> None:
+    gate.clone().request(key, _page("one", key))
+
+
+def _is(state: State, code: str | None = None) -> Callable[[Gatehouse, str], None]:
+    def settled(gate: Gatehouse, key: str) -> None:
+        result = gate.result(key)
+        assert (result.state, result.reason and result.reason.code) == (state, code), result
+        assert (key in gate.open()) == (not state.final)
+        if state is State.SHIPPED:
+            assert gate.ask("one")["text"] == key
+
+    return settled
+
+
+def _bad(gate: Gatehouse, key: str) -> None:
+    clear(gate)
+    gate.clone().request(key, _page("two", f"ALWAYS 500 {key}"))
+
+
+def clear(gate: Gatehouse) -> None:
+    """Withdraw what an earlier run left blocked."""
+    for id_ in gate.open():
+        gate.clone().push(f":request/{id_}")
+
+
+def _train(gate: Gatehouse, key: str) -> None:
+    for site in SITES:
+        gate.clone(f"agent-{site}").request(f"{key}-{site}", _page(site, key))
+
+
+def _train_landed(gate: Gatehouse, key: str) -> None:
+    results = [gate.result(f"{key}-{site}") for site in SITES]
+    assert {result.state for result in results} == {State.SHIPPED}, results
+    assert {answer["text"] for answer in gate.answers().values()} == {key}
+
+
+def _before_rollback(gate: Gatehouse, key: str) -> None:
+    gate.clone().request(key, _page("three", key))
+    start_again(gate)
+    assert gate.ask("three")["text"] == key
+
+
+def _rolled_back(gate: Gatehouse, key: str) -> None:
+    """Either nobody was asked yet, or the decision is carried out, whole."""
+    decided = [r for r in gate.records() if r.data.get("message") == f"no {key}" or r.data.get("rollback_to")]
+    taken_out = decided and key in decided[0].data.get("takes_out", ())
+    assert gate.result(key).state is (State.ROLLED_BACK if taken_out else State.SHIPPED)
+    assert (gate.ask("three")["text"] == key) == (not taken_out)
+
+
+def _withdraw(gate: Gatehouse, key: str) -> list[Act]:
+    push = ["git", "-C", str(gate.clone().folder), "push", "-q", "origin", f":request/{key}"]
+    return [{"at": "after write: check log", "do": ["env", "GATE_AGENT=agent-one", *push]}]
+
+
+def _conflict(gate: Gatehouse, key: str) -> None:
+    """Block a request, then push what resolves it."""
+    clear(gate)
+    first, second = gate.clone("agent-one"), gate.clone("agent-two")
+    second.fresh()
+    first.request(f"{key}-a", _page("one", f"{key} first"))
+    start_again(gate)
+    second.again(key, _page("one", f"{key} second"))
+    start_again(gate)
+    assert gate.code(key) == "GATE-401"
+    second.git("fetch", "-q", "origin", "release")
+    second.run("git", "merge", "-q", "FETCH_HEAD", ok=False)
+    second.again(key, _page("one", key), "Resolve the conflict")
+
+
+SCENARIOS = {
+    one.name: one
+    for one in (
+        Scenario("good ship", _good, _is(State.SHIPPED)),
+        Scenario("bad ship", _bad, _is(State.BLOCKED, "GATE-404")),
+        Scenario("train of three", _train, _train_landed),
+        Scenario("rollback", _before_rollback, _rolled_back, ("rollback", "-m", "no")),
+        Scenario("withdrawal", _good, _is(State.WITHDRAWN, "GATE-407"), acts=_withdraw),
+        Scenario("resolved conflict", _conflict, _is(State.SHIPPED)),
+    )
+}
