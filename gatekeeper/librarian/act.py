@@ -18,6 +18,7 @@ from gatekeeper.process import Cancel
 from gatekeeper.repo import records, spool
 from gatekeeper.repo.git import Change
 from gatekeeper.repo.ledger import utc
+from gatekeeper.repo.report import COUNTER
 from gatekeeper.ship import protocol, runs
 from gatekeeper.ship.plan import Cause, Landing
 from gatekeeper.ship.protocol import Cargo, Rebuild, Shipped, Stranded, Undone
@@ -143,8 +144,10 @@ def _seal(gate: Gate, reports: Iterable[str]) -> None:
             told |= {key: str(entry.fields.get(key, ""))[:500] for key in ("code", "ref", "old", "new", "text", "at")}
             subject = f"{told['code'] or 'an entry that cannot be read'} {told['ref']!a}"
             gate.ledger.record("refused", subject, actor=entry.actor, **told)
+    if more := spool.only_counted(gate.home.spool):
+        gate.ledger.record("refused", f"{more} more, which were only counted", count=more)
     gate.ledger.commit("sealed")
-    spool.drop(gate.home.spool, files)
+    spool.drop(gate.home.spool, (*files, COUNTER))
 
 
 def _close(gate: Gate, result: Result, tell: Tell, *, wished: bool) -> Reason | None:

@@ -42,6 +42,7 @@ def of_train(gate: Gate, step: Ship, results: Sequence[Result], mind: Recollecti
         final=tuple(_landed(result, version) for result in results),
         touches=_touches(gate, step.train, mind),
         red=tuple(verdict.job for verdict in step.red),
+        told={"verified": [{"job": v.job, "key": v.key, "outcome": v.outcome} for v in step.verdicts]},
     )
 
 

@@ -1,5 +1,6 @@
 """Runs the jobs that a step asks for, side by side, and keeps what they said as verdicts."""
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -25,7 +26,8 @@ def check(gate: Gate, jobs: tuple[Job, ...], mind: Recollection, cancel: Cancel,
     known = tuple(verdict for verdict in said if verdict is not None)
     if known:
         for verdict in known:
-            _record(gate, verdict)
+            work, tree = mind.works[verdict.key]
+            _record(gate, verdict, work.job, tree)
         gate.ledger.move(verdicts.add(gate.signer, known, at=gate.clock()))
         gate.ledger.commit("verdicts")
     return known
@@ -55,15 +57,24 @@ def _told(verdict: Verdict | None, tell: Tell) -> Verdict | None:
     return verdict
 
 
-def _record(gate: Gate, verdict: Verdict) -> None:
+def _record(gate: Gate, verdict: Verdict, job: Job, tree: Oid) -> None:
+    """Record what was run on what, when and how, with a digest of the output that is kept apart."""
+    log = gate.home.logs / verdict.log
+    printed = hashlib.sha256(log.read_bytes()).hexdigest() if verdict.log and log.is_file() else ""
     gate.ledger.record(
         "checked",
         f"{verdict.job}: {verdict.outcome}",
         job=verdict.job,
+        kind=job.name.kind,
         key=verdict.key,
+        definition=job.definition,
+        tree=tree,
         outcome=verdict.outcome,
+        at=verdict.at,
         seconds=round(verdict.seconds, 3),
         sandbox=verdict.sandbox,
         log=verdict.log,
+        log_digest=printed,
+        output=verdict.output,
         flaky=verdict.flaky,
     )

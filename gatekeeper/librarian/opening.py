@@ -9,7 +9,9 @@ from gatekeeper.config import load
 from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.policy import write as write_policy
 from gatekeeper.config.problems import ConfigProblems
+from gatekeeper.config.public import without_secrets
 from gatekeeper.config.schema import Config
+from gatekeeper.config.written import as_toml
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.model import RELEASE, RESULTS, SHIPPING, Oid, State
@@ -65,13 +67,14 @@ def in_force(home: Home) -> InForce:
 
 def apply(gate: Gate) -> None:
     """Compile the configuration for the hooks, and record it when it is not the one that was in force before."""
-    text = in_force(gate.home).text
+    force = in_force(gate.home)
+    text = force.text
     write_policy(gate.home.path, gate.policy)
     before = gate.home.applied_toml.read_text("utf-8") if gate.home.applied_toml.exists() else None
     if before != text:
-        gate.ledger.record(
-            "configured", "sites.toml changed", digest=digest(text), before=digest(before) if before else None
-        )
+        told: dict[str, Any] = {"digest": digest(text), "before": digest(before) if before else None}
+        effective = as_toml(without_secrets(force.config))
+        gate.ledger.record("configured", "sites.toml changed", effective=effective, **told)
         gate.ledger.commit("configured")
         write_file(gate.home.applied_toml, text.encode(), mode=0o600)
 

@@ -10,6 +10,7 @@ from typing import Any
 from gatekeeper import fault
 from gatekeeper.model import Actor, Assurance, Decision, RequestId
 from gatekeeper.repo.export import write_file
+from gatekeeper.repo.report import COUNTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ def drop(folder: Path, files: tuple[str, ...]) -> None:
     for name in files:
         with fault.step("spool: drop"):
             (folder / name).unlink(missing_ok=True)
+
+
+def only_counted(folder: Path) -> int:
+    """Return how many refusals came while the spool was full, of which nothing but the number is known."""
+    try:
+        return int((folder / COUNTER).read_text("ascii"))
+    except (OSError, ValueError):
+        return 0
 
 
 def decide(folder: Path, decision: Decision) -> None:
