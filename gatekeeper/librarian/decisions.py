@@ -9,6 +9,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo
 from gatekeeper.librarian.building import make_ready
 from gatekeeper.librarian.observe import Recollection
+from gatekeeper.librarian.refiling import refile
 from gatekeeper.model import (
     BAD,
     FROZEN,
@@ -40,6 +41,7 @@ Tell = Callable[[str], None]
 
 VERBS = ("rollback", "freeze", "thaw", "retry", "approve", "reject")
 _LOOK_BACK = 200
+_RULES = ("GATE-2", "GATE-3")
 
 
 def carry_out(
@@ -118,7 +120,7 @@ def _thaw(gate: Gate, decision: Decision) -> None:
 def _on_request(gate: Gate, seen: Snapshot, decision: Decision) -> None:
     standing = next((s for s in seen.standings if s.result.id == decision.id), None)
     if standing is None:
-        _decline(gate, decision, f"There is no open request {decision.id}.", Exit.NOT_FOUND)
+        _on_closed(gate, decision)
         return
     result = standing.result
     if decision.args.get("tip") and not result.tip.startswith(decision.args["tip"]):
@@ -128,10 +130,30 @@ def _on_request(gate: Gate, seen: Snapshot, decision: Decision) -> None:
     {"retry": _retry, "approve": _approve, "reject": _reject}[decision.verb](gate, decision, result)
 
 
+def _on_closed(gate: Gate, decision: Decision) -> None:
+    """Only what a rollback took out can be filed again; all else has no open request to decide on."""
+    known = read_result(gate, decision.id) if decision.id else None
+    if decision.verb != "retry" or known is None or known.state is not State.ROLLED_BACK:
+        _decline(gate, decision, f"There is no open request {decision.id}.", Exit.NOT_FOUND)
+        return
+    again = refile(gate, known)
+    if isinstance(again, str):
+        _decline(gate, decision, again, Exit.FAILED)
+        return
+    result = again.result
+    told = {"id": result.id, "tip": result.tip, "attempt": result.attempt}
+    _record(gate, decision, "filed", f"{result.id} again, after its rollback", **told)
+    gate.ledger.commit("filed again")
+
+
 def _retry(gate: Gate, decision: Decision, result: Result) -> None:
     """Put a blocked request into the queue again, without the verdict or the bad tree that its block rests on."""
     if result.state is not State.BLOCKED:
         _decline(gate, decision, f"{result.id} is {result.state}, not blocked: there is nothing to retry.", Exit.FAILED)
+        return
+    if result.reason is not None and result.reason.code.startswith(_RULES):
+        text = f"{result.id} breaks a rule of the door ({result.reason.code}): only a new tip can mend that."
+        _decline(gate, decision, text, Exit.FAILED)
         return
     bad = Ref(BAD + result.rests_on.get("bad", ""))
     known_bad = gate.git.resolve(bad) if "bad" in result.rests_on else None

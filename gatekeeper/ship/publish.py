@@ -28,7 +28,7 @@ def merge_commits(gate: Gate, train: Sequence[Stage], version: Version, verified
             parents=(head, request.tip),
             message=_message(request, version, verified),
             at=at,
-            author=_author(gate.git, request.tip),
+            author=author_of(gate.git, request.tip),
         )
     return head
 
@@ -121,7 +121,8 @@ def _message(request: Request, version: Version, verified: str) -> str:
     return f"{request.ask.intent}\n\n{body}"
 
 
-def _author(git: Git, tip: Oid) -> dict[str, str]:
+def author_of(git: Git, tip: Oid) -> dict[str, str]:
+    """Return GIT_AUTHOR_* of a commit, for one that is made in its author's name."""
     text = git.text("show", "-s", "--no-show-signature", "--date=raw", "--format=%an%x00%ae%x00%ad", tip)
     name, email, date = text.split("\0")
     return {
