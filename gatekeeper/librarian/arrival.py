@@ -2,6 +2,7 @@
 
 from gatekeeper import messages
 from gatekeeper.gate import Gate
+from gatekeeper.librarian import doors
 from gatekeeper.model import Actor, Ask, Assurance, Oid, Reason, RequestId, Result, State
 from gatekeeper.policy import admission
 from gatekeeper.policy.pushed import UNKNOWN, Claim, Facts, Refusal
@@ -19,7 +20,8 @@ def arrival(gate: Gate, request: RequestId, tip: Oid, pushed: Entry | None, know
 
     Without such a note (a hook that was killed, a write by hand) the tip's committer is whom it is put down to.
     """
-    seen = facts.collect(gate.git.call, request, tip, gate.policy)
+    gone = [list(pair) for pair in doors.taken_out(gate.git)]  # a rollback of this very heartbeat counts
+    seen = facts.collect(gate.git.call, request, tip, {**gate.policy, "taken_out": gone})
     actor = pushed.actor if pushed is not None else _committer(gate, seen)
     if known is not None:
         seen = seen._replace(owner=known.agent.name)

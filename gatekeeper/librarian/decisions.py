@@ -6,7 +6,7 @@ from dataclasses import replace
 from gatekeeper import messages
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import cargo
+from gatekeeper.librarian import cargo, doors
 from gatekeeper.librarian.building import make_ready
 from gatekeeper.librarian.observe import Recollection
 from gatekeeper.librarian.refiling import refile
@@ -226,6 +226,7 @@ def _rollback(
 def _ended(gate: Gate, decision: Decision, freight: Cargo, ended: protocol.Outcome, tell: Tell) -> Reason | None:
     match ended:
         case Shipped():
+            doors.tell(gate)
             tell(f"shipped {freight.plan.version}: {freight.intents[0]}")
             return None
         case Undone(_, reason) | Stranded(reason):

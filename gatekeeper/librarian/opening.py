@@ -15,8 +15,9 @@ from gatekeeper.config.schema import Config
 from gatekeeper.config.written import as_toml
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.model import RELEASE, RESULTS, SHIPPING, Oid, State
-from gatekeeper.repo import lock, results
+from gatekeeper.librarian import doors
+from gatekeeper.model import SHIPPING
+from gatekeeper.repo import lock
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
@@ -45,7 +46,7 @@ def opened(home: Home, held: Lock, *, clock: Clock = time.time) -> Iterator[tupl
     with Git(home.repo) as git:
         signer = Signer(git, home.key)
         ledger = Ledger(git, signer, held, clock)
-        policy = compile_policy(force.config, _taken_out(git))
+        policy = compile_policy(force.config, doors.taken_out(git))
         yield Gate(home, force.config, policy, git, signer, ledger, target(home, force.config), clock), force.problems
 
 
@@ -108,18 +109,3 @@ def locked(home: Home) -> Iterator[Lock]:
     with lock.hold(home.path) as held:
         clear_leftovers(home)
         yield held
-
-
-def _taken_out(git: Git) -> tuple[tuple[Oid, Oid], ...]:
-    """Return each tip that a rollback took out, with the merge by which it had landed.
-
-    A tip that holds the first without the second is its old branch, and would land without what it once brought;
-    one that began from the release which had it only stands on history that is still there.
-    """
-    found = (results.read(git, oid) for oid in git.refs(RESULTS).values())
-    gone = {result.tip for result in found if result.state is State.ROLLED_BACK}
-    if not gone:
-        return ()
-    merges = git.text("log", "--first-parent", "--merges", "--format=%H %P", RELEASE).splitlines()
-    pairs = ((Oid(tip), Oid(merge)) for merge, _, tip, *_ in (line.split() for line in merges))
-    return tuple((tip, merge) for tip, merge in pairs if tip in gone)

@@ -1,0 +1,28 @@
+"""What the doors judge by: sites.toml compiled, and the tips that rollbacks took out."""
+
+from gatekeeper.config.policy import compile_policy
+from gatekeeper.config.policy import write as write_policy
+from gatekeeper.gate import Gate
+from gatekeeper.model import RELEASE, RESULTS, Oid, State
+from gatekeeper.repo import results
+from gatekeeper.repo.git import Git
+
+
+def tell(gate: Gate) -> None:
+    """Put what is known now in force for the next push, without waiting for the next heartbeat."""
+    write_policy(gate.home.path, compile_policy(gate.config, taken_out(gate.git)))
+
+
+def taken_out(git: Git) -> tuple[tuple[Oid, Oid], ...]:
+    """Return each tip that a rollback took out, with the merge by which it had landed.
+
+    A tip that holds the first without the second is its old branch, and would land without what it once brought;
+    one that began from the release which had it only stands on history that is still there.
+    """
+    found = (results.read(git, oid) for oid in git.refs(RESULTS).values())
+    gone = {result.tip for result in found if result.state is State.ROLLED_BACK}
+    if not gone:
+        return ()
+    merges = git.text("log", "--first-parent", "--merges", "--format=%H %P", RELEASE).splitlines()
+    pairs = ((Oid(tip), Oid(merge)) for merge, _, tip, *_ in (line.split() for line in merges))
+    return tuple((tip, merge) for tip, merge in pairs if tip in gone)
