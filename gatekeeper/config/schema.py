@@ -97,7 +97,7 @@ class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How candidates are verified."""
 
     sandbox: Literal["bubblewrap", "none"] = "bubblewrap"
-    """With "none" checks run unprotected: it is recorded in every verdict, and `doctor` warns."""
+    """With "none" checks run unprotected: every verdict records it."""
     jobs: Count = 2
     """How many builds and checks run side by side."""
     executor: str = "local"

@@ -7,7 +7,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def _configuration(tell: Tell, cancel: Cancel) -> tuple[str, dict[str, int]]:
     ports = {site: int(port) for site, port in _PORT.findall(text)}
     taken = {site: port for site, port in ports.items() if not _free(port)}
     for site, port in taken.items():
-        ports[site] = _some_port()
+        ports[site] = _another(ports.values())
         text = text.replace(f'"{port}"', f'"{ports[site]}"').replace(f":{port}/", f":{ports[site]}/")
         tell(f"note: port {port} is taken on this machine, so {site} gets {ports[site]}.")
     lacking = _lacking_sandbox(cancel)
@@ -131,6 +131,6 @@ def _free(port: int) -> bool:
     return False
 
 
-def _some_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return int(found.getsockname()[1])
+def _another(taken: Iterable[int]) -> int:
+    """Return a free port outside the range that the system hands out by itself."""
+    return next(port for port in range(4200, 32768) if port not in taken and _free(port))

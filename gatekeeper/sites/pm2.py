@@ -61,7 +61,7 @@ class Pm2:
             raise GateError(
                 f"pm2's socket cannot have a path as long as {self.home}/rpc.sock (107 bytes).",
                 code="GATE-504",
-                hints=("Give `[pm2] home` a shorter, absolute path, then: gatekeeper doctor",),
+                hints=("Give `[pm2] home` a shorter, absolute path, then: gatekeeper tick",),
             )
         self._refuse_old(self._run("-v", "--"), "pm2", "npm install --global pm2@latest")
         if self.daemon() is not None:
@@ -231,7 +231,7 @@ def base_environment() -> Mapping[str, str]:
 
 
 def _unreachable(text: str) -> GateError:
-    hints = ("Check `[pm2]` in sites.toml and that `pm2 ping` answers, then: gatekeeper doctor",)
+    hints = ("Check `[pm2]` in sites.toml and that `pm2 ping` answers, then: gatekeeper tick",)
     return GateError(text, code="GATE-504", hints=hints)
 
 

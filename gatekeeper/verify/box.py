@@ -167,5 +167,5 @@ def broken(why: str) -> GateError:
     return GateError(
         f"The sandbox cannot be made: {why}. Nothing is verified without it.",
         code="GATE-505",
-        hints=("apt-get install bubblewrap util-linux", "gatekeeper doctor"),
+        hints=("apt-get install bubblewrap util-linux", "gatekeeper tick"),
     )

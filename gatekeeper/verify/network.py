@@ -118,5 +118,5 @@ def _no_network(why: str) -> GateError:
     return GateError(
         f"The sandbox's own network cannot be made: {why}.",
         code="GATE-505",
-        hints=("apt-get install slirp4netns iproute2", "gatekeeper doctor"),
+        hints=("apt-get install slirp4netns iproute2", "gatekeeper tick"),
     )
