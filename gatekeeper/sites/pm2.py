@@ -197,6 +197,10 @@ class Pm2:
                 done = process.run(
                     [*self.command, *words], cwd=cwd, env=self._environment() | env, timeout=timeout, merge=True
                 )
+        except FileNotFoundError as problem:
+            remedy = "npm install --global pm2@latest   (or name another in `[pm2] command` of sites.toml)"
+            text = f"pm2 cannot be started: there is no program `{self.command[0]}`."
+            raise GateError(text, code="GATE-504", hints=(remedy,)) from problem
         except OSError as problem:
             raise _unreachable(f"pm2 cannot be started: {problem}.") from problem
         if done.timed_out:
