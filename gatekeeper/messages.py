@@ -21,6 +21,11 @@ def render(name: str, /, **values: object) -> str:
     return environment().get_template(f"{name}.j2").render(values)
 
 
+def page(name: str, /, **values: object) -> str:
+    """Fill `templates/NAME.j2` as a page of HTML: every value is text, whatever markup it holds."""
+    return environment().overlay(autoescape=True).get_template(f"{name}.j2").render(values)
+
+
 def reason(code: str, /, **values: object) -> str:
     """Return the one sentence of a code, without the hints that a push hears below it."""
     return render(f"reasons/{code}", **{"next": False, **values}).split("\n", 1)[0].strip()
