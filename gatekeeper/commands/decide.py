@@ -104,7 +104,20 @@ def reject(folder: Path, request: str, *, message: str, as_json: bool) -> None:
     _decide(folder, "reject", request=request, message=message, as_json=as_json)
 
 
-COMMANDS = (rollback, freeze, thaw, retry, approve, reject)
+@click.command("repair")
+@_why
+@as_json
+@click.pass_obj
+def repair(folder: Path, *, message: str, as_json: bool) -> None:
+    """After GATE-502: put refs, hooks and settings back to what the newest signed version says.
+
+    What stood there is kept below refs/gate/keep/foreign/. Look at it first: gatekeeper status, gatekeeper audit verify.
+    Example: gatekeeper repair -m "a test wrote to the repository by hand"
+    """
+    _decide(folder, "repair", message=message, as_json=as_json)
+
+
+COMMANDS = (rollback, freeze, thaw, retry, approve, reject, repair)
 
 
 def _decide(

@@ -41,6 +41,7 @@ def _json(seen: Survey) -> dict[str, Any]:
         },
         "frozen": {"reason": frozen.reason, "since": frozen.since, "until": None} if frozen else None,
         "enforcement": seen.mode,
+        "tampering": list(seen.tampering),
         "requests": [request_json(place.result, place.position) for place in seen.places],
         "sites": [_site_json(site) for site in seen.sites],
     }
@@ -69,6 +70,10 @@ def _lines(seen: Survey, home: Home) -> Iterator[str]:
         yield "          start it: gatekeeper run   (or one heartbeat: gatekeeper tick)"
     if seen.frozen:
         yield f"FROZEN   since {seen.frozen.since}: {shown(seen.frozen.reason)}   -> gatekeeper thaw"
+    for sentence in seen.tampering:
+        yield f"TAMPERED (GATE-502) {shown(sentence)}"
+    if seen.tampering:
+        yield "          nothing ships until you have looked   -> gatekeeper repair -m …"
     stuck = [place for place in seen.places if place.position is None]
     queue = [place for place in seen.places if place.position is not None]
     for place in stuck:

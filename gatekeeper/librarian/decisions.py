@@ -10,6 +10,7 @@ from gatekeeper.librarian import cargo, doors
 from gatekeeper.librarian.building import make_ready
 from gatekeeper.librarian.observe import Recollection
 from gatekeeper.librarian.refiling import refile
+from gatekeeper.librarian.repairing import repair
 from gatekeeper.model import (
     BAD,
     FROZEN,
@@ -39,7 +40,6 @@ from gatekeeper.ship.protocol import Cargo, Rebuild, Shipped, Stranded, Undone
 
 Tell = Callable[[str], None]
 
-VERBS = ("rollback", "freeze", "thaw", "retry", "approve", "reject")
 _LOOK_BACK = 200
 _RULES = ("GATE-2", "GATE-3")
 
@@ -78,6 +78,8 @@ def _do(
             _freeze(gate, decision)
         case "thaw":
             _thaw(gate, decision)
+        case "repair":
+            _repair(gate, decision)
         case "retry" | "approve" | "reject":
             _on_request(gate, seen, decision)
         case _:
@@ -105,6 +107,16 @@ def _freeze(gate: Gate, decision: Decision) -> None:
     gate.ledger.move(Change(FROZEN, gate.git.resolve(FROZEN) or NO_OID, commit))
     _record(gate, decision, "frozen", f"Nothing ships until it is thawed: {words}", until=until)
     gate.ledger.commit("frozen")
+
+
+def _repair(gate: Gate, decision: Decision) -> None:
+    before, after = repair(gate)
+    if after:
+        _decline(gate, decision, f"What is left needs the backup: {' '.join(after)}", Exit.TAMPERED)
+        return
+    what = " ".join(before) or "Nothing was out of place."
+    _record(gate, decision, "repaired", f"Put back: {what}" if before else what, found=list(before))
+    gate.ledger.commit("repaired")
 
 
 def _thaw(gate: Gate, decision: Decision) -> None:
@@ -212,7 +224,13 @@ def _rollback(
         return None
     taken_out = _taken_out(gate, commit, seen.release.commit)
     freight = cargo.of_rollback(gate, seen.release, to, tree, taken_out, decision.message, mind)
-    told = {**freight.told, "decision": decision.key, "by": decision.actor.name, "exit": 0}
+    told = {
+        **freight.told,
+        "decision": decision.key,
+        "by": decision.actor.name,
+        "assurance": decision.actor.assurance,
+        "exit": 0,
+    }
     names = ", ".join(result.id for result in taken_out) or "no request"
     tell(f"rolling back to {to} as {freight.plan.version}; it takes out {names}")
     try:

@@ -34,6 +34,9 @@ def _lines(gate: Gate, seen: Snapshot) -> Iterator[str]:
 
 
 def _tidying(seen: Snapshot) -> Iterator[str]:
+    if seen.tampering:
+        yield f"stop (GATE-502): {' '.join(seen.tampering)}"
+        return
     for result in seen.leftovers:
         yield f"sweep: {result.id} has shipped; delete its ref"
     for result in seen.vanished:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.arrival import arrival, imagined
+from gatekeeper.librarian.spent import ended, id_of, spent, unheard
 from gatekeeper.librarian.train import Formed, Memory, Yard
+from gatekeeper.librarian.watch import tampering
 from gatekeeper.librarian.windows import closed
 from gatekeeper.model import (
     BAD,
@@ -32,14 +33,12 @@ from gatekeeper.model import (
 from gatekeeper.policy import overdue, versions
 from gatekeeper.policy.step import Arrival, Snapshot, Standing
 from gatekeeper.repo import results, spool, verdicts
+from gatekeeper.repo.create import PLACEHOLDER
 from gatekeeper.repo.sign import EMAIL
 from gatekeeper.ship import runs
 from gatekeeper.sites.run import SiteRun
 from gatekeeper.verify import jobs
 from gatekeeper.verify.jobs import Ground, Work, digest
-
-PLACEHOLDER = "_"
-_FORGOTTEN = 3600.0
 
 
 @dataclass(slots=True)
@@ -68,6 +67,10 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     shipping = refs.get(SHIPPING)
     if shipping is not None:
         return Snapshot(release, shipping=shipping)
+    foreign = tampering(gate, refs)
+    if foreign:
+        wishes = tuple(spool.decision(entry) for entry in spool.read(gate.home.spool) if entry.event == "decision")
+        return Snapshot(release, tampering=foreign, decisions=wishes)
     entries = spool.read(gate.home.spool)
     known = known_results(gate, refs, mind)
     open_tips = requests_in(refs)
@@ -82,8 +85,8 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     return Snapshot(
         release=release,
         leftovers=tuple(r for r in current.values() if r.state is State.SHIPPED and r.id not in mind.swept),
-        reports=_reports(entries, known, gate.clock()),
-        vanished=tuple(r for r in known.values() if r.id not in open_tips and not _ended(r)),
+        reports=_spent(gate, entries, known),
+        vanished=tuple(r for r in known.values() if r.id not in open_tips and not ended(r)),
         withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),
         expired=overdue.expired(current.values(), now=gate.clock(), after=gate.config.gate.request_ttl),
         arrivals=arrived,
@@ -101,8 +104,8 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
 
 def requests_in(refs: Mapping[Ref, Oid]) -> dict[RequestId, Oid]:
     """Return the tip of every open request."""
-    found = {ref.removeprefix(REQUESTS): oid for ref, oid in refs.items() if ref.startswith(REQUESTS)}
-    return {RequestId(name): oid for name, oid in found.items() if name != PLACEHOLDER}
+    found = {ref: oid for ref, oid in refs.items() if ref.startswith(REQUESTS) and ref != PLACEHOLDER}
+    return {RequestId(ref.removeprefix(REQUESTS)): oid for ref, oid in found.items()}
 
 
 def present_release(gate: Gate, refs: Mapping[Ref, Oid]) -> Release:
@@ -144,10 +147,6 @@ def _ground(gate: Gate, tree: Oid, toolchain: str) -> Ground:
     paths = [path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE]
     oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.git.entries(tree, *paths)} if paths else {}
     return Ground({**oids, jobs.WHOLE: tree}, toolchain, gate.config.verify.sandbox)
-
-
-def _ended(result: Result) -> bool:
-    return result.state.final or (result.ask.try_only and result.state is State.VERIFIED)
 
 
 def _form(
@@ -239,24 +238,10 @@ def _again(result: Result) -> bool:
     return result.state.final and result.state is not State.SHIPPED
 
 
-def _reports(entries: tuple[spool.Entry, ...], known: Mapping[RequestId, Result], now: float) -> tuple[str, ...]:
-    return tuple(entry.file for entry in entries if _reportable(entry, known, now))
-
-
-def _reportable(entry: spool.Entry, known: Mapping[RequestId, Result], now: float) -> bool:
-    """A push is spent once its tip is filed, or when no ref ever came of it; a wish to withdraw, once it is closed."""
-    result = known.get(RequestId(str(entry.fields.get("id"))))
-    written = datetime.fromisoformat(str(entry.fields.get("at", "1970-01-01T00:00:00Z"))).astimezone(UTC).timestamp()
-    match entry.event:
-        case "pushing":
-            filed = result is not None and result.tip == entry.fields.get("new") and not result.state.final
-            return filed or now - written > _FORGOTTEN
-        case "withdraw":
-            return (result is not None and _ended(result)) or now - written > _FORGOTTEN
-        case "decision":
-            return False
-        case _:
-            return True
+def _spent(gate: Gate, entries: tuple[spool.Entry, ...], known: Mapping[RequestId, Result]) -> tuple[str, ...]:
+    wishes = {id_of(entry) for entry in entries if unheard(entry, known)}
+    gone = {id_ for id_ in wishes if gate.git.resolve(REQUESTS + id_) is None}
+    return spent(entries, known, gone, gate.clock())
 
 
 def _changed_sites(gate: Gate, release: Release, refs: Mapping[Ref, Oid]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.librarian.arrival import arrival, imagined
 from gatekeeper.librarian.observe import Recollection, known_results, present_release, requests_in
 from gatekeeper.librarian.train import as_request
+from gatekeeper.librarian.watch import tampering
 from gatekeeper.model import FROZEN, RESULTS, Oid, Ref, Release, RequestId, Result, State
 from gatekeeper.policy import order
 from gatekeeper.repo import lock, spool
@@ -57,6 +58,7 @@ class Survey:
     last_beat: str | None
     next_beat: str | None
     frozen: Frozen | None
+    tampering: tuple[str, ...]
     places: tuple[Place, ...]
     sites: tuple[SiteState, ...]
     mode: str = "advisory"
@@ -74,6 +76,7 @@ def survey(gate: Gate) -> Survey:
         last_beat=beat.get("last"),
         next_beat=beat.get("next"),
         frozen=_frozen(gate, refs),
+        tampering=tampering(gate, refs),
         places=places(gate, refs),
         sites=_sites(gate),
     )

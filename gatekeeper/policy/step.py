@@ -71,6 +71,7 @@ class Snapshot:
 
     release: Release
     shipping: Oid | None = None
+    tampering: tuple[str, ...] = ()
     leftovers: tuple[Result, ...] = ()
     reports: tuple[str, ...] = ()
     vanished: tuple[Result, ...] = ()
@@ -208,6 +209,8 @@ def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule,
     """Return the one thing to do now."""
     if seen.shipping is not None:
         return Recover()
+    if seen.tampering:
+        return _stop(seen)
     if seen.leftovers:
         return Sweep(seen.leftovers[0])
     if seen.reports:
@@ -230,6 +233,16 @@ def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule,
     return _advance(seen)
 
 
+def _stop(seen: Snapshot) -> Step:
+    """Nothing is shipped, filed or ended on ground that somebody else has moved, until a person has looked."""
+    wish = next((decision for decision in seen.decisions if decision.verb == "repair"), None)
+    if wish is not None:
+        return CarryOut(wish)
+    problem = " ".join(seen.tampering[:_SHOWN]).removesuffix(".")
+    why = Why("GATE-502", {"what": "the repository", "problem": problem}, (("gatekeeper", "repair", "-m", "…"),))
+    return Rest("somebody else has written here", why)
+
+
 def _reconfigure(seen: Snapshot) -> Step:
     """Verify `release` as sites.toml now wants it run, before any site is told so."""
     answer = verification.examine(seen.train[:1], seen.verdicts, live=True)
@@ -250,6 +263,7 @@ def _is_of(verdict: Verdict, sites: tuple[str, ...]) -> bool:
 
 _EXCERPT = 600
 """Characters of what a check printed that a reason holds; the kept log has the rest."""
+_SHOWN = 5
 _FIRST = ("rollback", "freeze", "abort")
 
 

@@ -32,7 +32,7 @@ SETTINGS = (
     ("gpg.format", "ssh"),
 )
 
-_PLACEHOLDER = Ref("refs/heads/request/_")
+PLACEHOLDER = Ref("refs/heads/request/_")
 """No request id: an id has no underscore."""
 
 
@@ -102,4 +102,4 @@ def copy_history(git: Git, source: str, ref: str) -> Oid:
 
 def placeholder(commit: Oid) -> Change:
     """Return the ref below `refs/heads/request/` that keeps a branch named just `request` out."""
-    return Change(_PLACEHOLDER, NO_OID, commit)
+    return Change(PLACEHOLDER, NO_OID, commit)
