@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from markupsafe import Markup
 
 from gatekeeper.assets import folder
 from gatekeeper.policy.answer import shown
@@ -23,7 +24,8 @@ def render(name: str, /, **values: object) -> str:
 
 def page(name: str, /, **values: object) -> str:
     """Fill `templates/NAME.j2` as a page of HTML: every value is text, whatever markup it holds."""
-    return environment().overlay(autoescape=True).get_template(f"{name}.j2").render(values)
+    pages = environment().overlay(autoescape=True, finalize=_text_or_markup)
+    return pages.get_template(f"{name}.j2").render(values)
 
 
 def reason(code: str, /, **values: object) -> str:
@@ -60,6 +62,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=shown,
     )
+
+
+def _text_or_markup(value: object) -> object:
+    """Leave what a macro of a page made as it is; everything else is text."""
+    return value if isinstance(value, Markup) else shown(value)
 
 
 def _nodes(body: Sequence[nodes.Node]) -> list[Any]:
