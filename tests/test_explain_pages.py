@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from gatekeeper.cli import cli
+
 PAGES = Path(__file__).parents[1] / "templates" / "explain"
 CODES = [
     f"GATE-{number}"
@@ -12,7 +14,7 @@ CODES = [
     for number in group
 ]
 SECTIONS = ["What it means", "Why", "For the agent", "For the operator", "Example"]
-VERBS = {"init", "config", "run", "tick", "status", "show", "log", "explain", "wait", "rollback", "retry"}
+VERBS = set(cli.commands)
 OPTIONS = {"--surface", "--intent", "--artifact", "--id", "--bump", "--try", "--wait", "--status", "--withdraw"}
 
 
