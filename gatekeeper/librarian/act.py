@@ -10,8 +10,9 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, decisions
 from gatekeeper.librarian.checking import check
-from gatekeeper.librarian.observe import Recollection, runs_digest, version_of
-from gatekeeper.model import BAD, KEEP, NO_OID, REQUESTS, Actor, Ask, Reason, Ref, Result, State
+from gatekeeper.librarian.observe import Recollection, known_results, runs_digest, version_of
+from gatekeeper.librarian.spent import id_of, unheard
+from gatekeeper.model import BAD, KEEP, NO_OID, REQUESTS, RESULTS, Actor, Ask, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step, Why
 from gatekeeper.process import Cancel
@@ -138,6 +139,7 @@ def _seal(gate: Gate, reports: Iterable[str]) -> None:
     """Record what was refused, then forget it; what a kill in between left is recorded already."""
     files = tuple(reports)
     sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=_LOOK_BACK)}
+    known = known_results(gate, gate.git.refs(RESULTS), Recollection())
     for entry in spool.read(gate.home.spool):
         if entry.file in files and entry.file not in sealed and entry.event in ("refused", "broken"):
             told = {"entry": entry.file}
@@ -146,6 +148,9 @@ def _seal(gate: Gate, reports: Iterable[str]) -> None:
             gate.ledger.record("refused", subject, actor=entry.actor, **told)
     if more := spool.only_counted(gate.home.spool):
         gate.ledger.record("refused", f"{more} more, which were only counted", count=more)
+        if entry.file in files and entry.file not in sealed and unheard(entry, known):
+            told = {"entry": entry.file, "id": id_of(entry), "tip": str(entry.fields.get("old"))}
+            gate.ledger.record("withdrawn", f"{told['id']}, before it was filed", actor=entry.actor, **told)
     gate.ledger.commit("sealed")
     spool.drop(gate.home.spool, (*files, COUNTER))
 
