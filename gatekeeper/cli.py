@@ -1,5 +1,6 @@
 """The command line: which gate, which verb, and the one place where an error becomes words and an exit status."""
 
+import errno
 import os
 import platform
 import sys
@@ -13,6 +14,7 @@ import gatekeeper
 from gatekeeper.commands import audit, changelog, config, decide, demo, explain, init, log, run, show, status, wait
 from gatekeeper.errors import Exit, GateError
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 _LEAKING = ("GIT_", "SSH_ASKPASS")
 
 
@@ -53,6 +55,12 @@ def main() -> None:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
+    except OSError as problem:
+        if problem.errno not in _DISK:
+            _report_bug()
+            sys.exit(Exit.BUG)
+        _complain(GateError(f"The disk does not do what it should: {problem}.", code="GATE-503"))
         sys.exit(Exit.FAILED)
     except Exception:  # noqa: BLE001 - the boundary: a bug leaves a file, not a wall of text
         _report_bug()
