@@ -34,3 +34,9 @@ def opener() -> Iterator[Opener]:
             return stack.enter_context(build(*args, **options))
 
         yield make
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a person ask for every fault there is, and for other ones than yesterday."""
+    parser.addoption("--full", action="store_true", help="every kill of the crash matrix, 200 blows of the storm")
+    parser.addoption("--seed", type=int, default=4, help="which kills the crash matrix samples, and the storm's seed")

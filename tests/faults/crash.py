@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gatehouse import ROOT, Gatehouse, build
+from gatehouse import PM2, ROOT, Gatehouse, build
 
 from faults.whole import assert_whole
 from gatekeeper.errors import Exit
@@ -20,20 +20,46 @@ from gatekeeper.model import State
 
 VICTIM = Path(__file__).with_name("victim.py")
 SITES = ("one", "two", "three")
-_PLAIN = '[verify]\nsandbox = "none"\ntoolchain = []\n'
-_SITE = 'boot_check = false\nhealth_timeout = "4s"\n'
+_HEAD = """[gate]
+heartbeat = "15m"
+[pm2]
+command = ["{pm2}"]
+[verify]
+sandbox = "none"
+toolchain = []
+[limits]
+open_requests = 1000
+free_disk = "1M"
+[[checks]]
+name = "page"
+run = ["sh", "test.sh"]
+per_site = true
+"""
+_SITE = """[sites.{name}]
+path = "sites/{name}"
+script = "server.js"
+wait_ready = true
+mode = "{mode}"
+env = {{ PORT = "{port}" }}
+health = "http://127.0.0.1:{port}/"
+health_timeout = "2500ms"
+soak = "100ms"
+boot_check = false
+"""
 _numbers = itertools.count(1)
 
 Act = dict[str, Any]
 
 
 @contextmanager
-def faulty_gate() -> Iterator[Gatehouse]:
-    """Three live sites, checks that take no time, and a folder of its own for temporary files."""
-    with build(SITES) as gate:
+def faulty_gate(names: Sequence[str] = SITES, *, mode: str = "cluster", head: str = _HEAD) -> Iterator[Gatehouse]:
+    """Live sites, checks that take no time, and a folder of its own for temporary files."""
+    with build(names) as gate:
         (gate.root / "tmp").mkdir()
         gate.env = {**gate.env, "TMPDIR": str(gate.root / "tmp")}
-        gate.toml = gate.configure(_PLAIN, sites=dict.fromkeys(SITES, _SITE))
+        sites = (_SITE.format(name=name, port=port, mode=mode) for name, port in gate.ports.items())
+        gate.toml = head.format(pm2=PM2) + "".join(sites)
+        gate.home.sites_toml.write_text(gate.toml)
         start_again(gate)
         yield gate
 

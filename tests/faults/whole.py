@@ -16,19 +16,17 @@ from gatekeeper.repo.git import Git
 from gatekeeper.sites import procfs
 
 LIVE = ("shipped",)
-_LATER = ("pushing",)
-"""What an agent's push that is under way right now may leave in the spool."""
 
 
-def assert_whole(gate: Gatehouse, *, quiet: bool = True) -> None:
-    """Raise AssertionError with every broken part named; `quiet`: no agent is pushing at the moment."""
+def assert_whole(gate: Gatehouse) -> None:
+    """Raise AssertionError with every broken part named."""
     broken = [
         *_sites(gate),
         *_release(gate),
         *_log(gate),
         *_requests(gate),
         *_disk(gate),
-        *(_spool(gate) if quiet else ()),
+        *_spool(gate),
         *_processes(gate),
     ]
     assert not broken, "\n".join(broken)
@@ -97,7 +95,9 @@ def _log(gate: Gatehouse) -> Iterator[str]:
     newest = next((one.oid for one in reversed(written) if one.record.event in LIVE), None)
     if newest:
         gate.git("verify-commit", newest)
-    trailers = gate.git("log", "--first-parent", "--format=%P%x1f%(trailers:key=Request,valueonly,separator=)", "release")
+    trailers = gate.git(
+        "log", "--first-parent", "--format=%P%x1f%(trailers:key=Request,valueonly,separator=)", "release"
+    )
     merged = Counter(line for line in trailers.splitlines() if line.split("\x1f")[1])
     if any(count > 1 for count in merged.values()):
         yield f"merged twice: {merged}"
@@ -157,7 +157,12 @@ def _disk(gate: Gatehouse) -> Iterator[str]:
 
 
 def _spool(gate: Gatehouse) -> Iterator[str]:
-    yield from (f"{path.name} is still in the spool: {path.read_text()}" for path in gate.home.spool.glob("*"))
+    """Only a push that was killed before its ref moved leaves something for a while: its announcement."""
+    tips = gate.refs("refs/heads/request/")
+    for path in gate.home.spool.glob("[!.]*"):
+        told = json.loads(path.read_bytes())
+        if told["event"] != "pushing" or tips.get(f"refs/heads/request/{told['id']}") == told["new"]:
+            yield f"{path.name} is still in the spool: {told}"
 
 
 def _processes(gate: Gatehouse) -> Iterator[str]:
