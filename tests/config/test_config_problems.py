@@ -249,12 +249,6 @@ ELSEWHERE = [
     ('[[hold]]\npaths = ["x"]\nreason = "a\\nb"', "hold[0].reason", '"a\\nb"', LINE),
     ("[agents]\na = 5", "agents.a", "5", "It must be a table."),
     (AGENT.replace("kim", " "), "agents.a.owner", '" "', LINE),
-    (
-        AGENT.replace('unix_user = "a"', ""),
-        "agents.a.unix_user",
-        None,
-        "It is missing, and so is ssh_key. Give one of the two doors, or both.",
-    ),
     (AGENT.replace('user = "a"', 'user = "root"'), "agents.a.unix_user", '"root"', "It must not be root."),
     (
         AGENT.replace("agents.a", "agents.librarian"),
@@ -371,6 +365,10 @@ def test_two_sites_may_share_a_path_but_not_a_data_folder_in_it() -> None:
     ]
 
 
+def test_an_agent_that_only_claims_its_name_needs_no_door() -> None:
+    assert problems(SHOP + AGENT.replace('unix_user = "a"', "")) == []
+
+
 def test_a_file_without_a_site_says_what_to_add() -> None:
     message = 'It names no site. Add one: [sites.shop] with path = "sites/shop" and its script.'
     assert problems("") == [("sites", None, message)]
@@ -391,7 +389,6 @@ def test_all_problems_come_at_once_in_the_order_of_the_sections() -> None:
         "sites.Shop.env.GATE_X",
         "agents.a.owner",
         "agents.a.role",
-        "agents.a.unix_user",
     ]
 
 
