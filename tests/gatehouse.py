@@ -11,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from gatekeeper.config import load
 from gatekeeper.home import Home
 from gatekeeper.librarian import loop, opening
+from gatekeeper.librarian.door import ourselves
 from gatekeeper.librarian.heartbeat import Beat
 from gatekeeper.model import Decision, Oid, RequestId, Result
 from gatekeeper.process import Cancel
@@ -28,6 +29,7 @@ from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.records import Record
 from gatekeeper.sites import procfs
+from gatekeeper.sites.target import LocalTarget
 
 ROOT = Path(__file__).parents[1]
 PM2 = ROOT / "node_modules" / ".bin" / "pm2"
@@ -43,7 +45,7 @@ const server = http.createServer((request, response) => {
   if ((mood && text.includes(`FAILS WHEN ${mood}`)) || text.includes('ALWAYS 500')) response.statusCode = 500;
   const version = text.includes('OTHER VERSION') ? 'v9.9.9' : process.env.GATE_VERSION;
   response.end(JSON.stringify({version, site: process.env.GATE_SITE, text, lib: read('../../lib/words.txt'),
-    commit: process.env.GATE_COMMIT, extra: process.env.EXTRA, secret: process.env.SECRET}));
+    commit: process.env.GATE_COMMIT, extra: process.env.EXTRA, told: process.env.TOLD}));
 });
 process.on('SIGINT', () => { stopping = true; server.close(() => process.exit(0));
   setInterval(() => server.closeIdleConnections(), 20); setTimeout(() => process.exit(0), 1000).unref(); });
@@ -170,7 +172,7 @@ class Gatehouse:
         """Decide as the operator does, without a Librarian, and return the record that it ended in."""
         key = spool.new_key()
         id_ = RequestId(id_) if id_ else None
-        decision = Decision(key, verb, opening_door_actor(), utc(time.time()), message, id_, args)
+        decision = Decision(key, verb, ourselves(), utc(time.time()), message, id_, args)
         spool.decide(self.home.spool, decision)
         self.tick()
         return next(r for r in self.records() if r.data.get("decision") == key)
@@ -274,17 +276,26 @@ class Gatehouse:
         if self.home.sites_toml.read_text() != self.toml:
             self.home.sites_toml.write_text(self.toml)
         if "refs/gate/frozen" in self.refs("refs/gate/"):
-            self.git("update-ref", "-d", "refs/gate/frozen")
+            self.decide("thaw")
         for id_ in self.open():
             self.git("update-ref", "-d", f"refs/heads/request/{id_}")
         self.tick()
         assert self.open() == set()
 
+    def target(self) -> LocalTarget:
+        """Return the sites as the Librarian reaches them."""
+        return opening.target(self.home, load.load(self.home.sites_toml))
+
+    def switch_by_hand(self, to: Path) -> None:
+        """Point `current` elsewhere, as nobody should."""
+        draft = self.home.current.with_name("by-hand")
+        draft.symlink_to(to)
+        draft.rename(self.home.current)
+
     def close(self) -> None:
         """End the sites and their daemon, each by its process id."""
         with suppress(Exception):
-            daemon_home = opening.target(self.home, load.load(self.home.sites_toml))
-            daemon_home.stop_all()
+            self.target().stop_all()
         pids = self.pm2_family()
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -301,21 +312,35 @@ class Gatehouse:
         return set()
 
 
-def opening_door_actor() -> Any:
-    from gatekeeper.librarian.door import ourselves  # noqa: PLC0415
+@contextmanager
+def librarian(gate: Gatehouse) -> Iterator["subprocess.Popen[str]"]:
+    """Run the Librarian as a program, and end it as an operator would."""
+    argv = [sys.executable, "-u", "-m", "gatekeeper", "--gate", str(gate.home.path), "run"]
+    with subprocess.Popen(argv, env=gate.env, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
 
-    return ourselves()
+
+def until(process: "subprocess.Popen[str]", words: str) -> list[str]:
+    """Read the Librarian's lines until one says `words`."""
+    assert process.stderr is not None
+    seen = []
+    for line in process.stderr:
+        seen.append(line)
+        if words in line:
+            return seen
+    raise AssertionError("".join(seen))
 
 
 def free_ports(count: int) -> list[int]:
-    with socket.socket() as _:
-        probes = [socket.socket() for _ in range(count)]
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
-        ports = [int(probe.getsockname()[1]) for probe in probes]
-        for probe in probes:
-            probe.close()
-    return ports
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def app_files(names: Sequence[str]) -> dict[str, str]:

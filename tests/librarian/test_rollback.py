@@ -1,12 +1,6 @@
 """Rollbacks: a new version with the old content, whatever else is going on."""
 
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from gatehouse import CHECK, Gatehouse
+from gatehouse import CHECK, Gatehouse, librarian, until
 
 from gatekeeper.errors import Exit
 from gatekeeper.model import State
@@ -116,29 +110,6 @@ def test_a_migration_that_fails_ships_nothing(gate: Gatehouse) -> None:
     assert "status 4" in reason.text
     log = gate.home.logs / gate.records("migration_failed")[0].data["log"]
     assert log.read_text() == "no such table\n"
-
-
-@contextmanager
-def librarian(gate: Gatehouse) -> Iterator["subprocess.Popen[str]"]:
-    """Run the Librarian as a program, and end it as an operator would."""
-    argv = [sys.executable, "-u", "-m", "gatekeeper", "--gate", str(gate.home.path), "run"]
-    with subprocess.Popen(argv, env=gate.env, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-
-
-def until(process: "subprocess.Popen[str]", words: str) -> list[str]:
-    """Read the Librarian's lines until one says `words`."""
-    assert process.stderr is not None
-    seen = []
-    for line in process.stderr:
-        seen.append(line)
-        if words in line:
-            return seen
-    raise AssertionError("".join(seen))
 
 
 def test_beside_a_librarian_it_cancels_the_check_that_runs(gate: Gatehouse) -> None:
