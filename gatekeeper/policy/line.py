@@ -3,7 +3,7 @@
 Pure. A verdict is a fact about a key, so it is enough to look at the stages in which a job's key changes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
@@ -69,21 +69,26 @@ def tracks(stages: Sequence[Stage]) -> dict[JobName, list[Turn]]:
     return found
 
 
-def span(track: Track, verdicts: Verdicts) -> Span:
-    """Return what is in question: a state that passes speaks for all ahead of it, whatever they did alone."""
+def span(track: Track, verdicts: Verdicts, reach: Collection[int]) -> Span:
+    """Return what is in question: a state that passes speaks for all ahead of it, whatever they did alone.
+
+    Only the stages in `reach` can ship in one train; what passes beyond them is of use when those have shipped.
+    """
     said = [turn.passes(verdicts) for turn in track]
-    base = max((at for at, passes in enumerate(said) if passes), default=0)
+    base = max((at for at, passes in enumerate(said) if passes and track[at].at in reach), default=0)
     red = next((at for at in range(base + 1, len(said)) if said[at] is False), None)
     return Span(track, base, red)
 
 
-def green(stages: Sequence[Stage], by_job: Mapping[JobName, Track], verdicts: Verdicts) -> tuple[Request, ...]:
+def green(
+    stages: Sequence[Stage], by_job: Mapping[JobName, Track], verdicts: Verdicts, reach: Collection[int]
+) -> tuple[Request, ...]:
     """Return the most requests that, merged without the others, make a tree whose every key is known to pass.
 
     A job passes with the first of those that touch it, so a request stays only while, for each job that it
     touches, a passing state holds it and nobody who is left out.
     """
-    kept = set(range(1, len(stages)))
+    kept = set(reach) - {0}
     while True:
         out = {at for track in by_job.values() for at in _left_out(track, kept, verdicts)}
         out |= _orphans(stages, kept)
@@ -116,8 +121,8 @@ def without(requests: Iterable[Request], left_out: set[RequestId]) -> tuple[Requ
     return tuple(kept)
 
 
-def bundles(stages: Sequence[Stage], by_job: Mapping[JobName, Track]) -> dict[RequestId, int]:
-    """Return for each request the number of its bundle: requests that share a job, or depend on each other."""
+def bundles(stages: Sequence[Stage], by_job: Mapping[JobName, Track]) -> list[int]:
+    """Return for each stage the number of its bundle: requests that share a job, or depend on each other."""
     parent = list(range(len(stages)))
 
     def root(at: int) -> int:
@@ -126,13 +131,20 @@ def bundles(stages: Sequence[Stage], by_job: Mapping[JobName, Track]) -> dict[Re
             at = parent[at]
         return at
 
-    for track in by_job.values():
-        for turn in track[2:]:
-            parent[root(turn.at)] = root(track[1].at)
     here = {stage.request.id: at for at, stage in enumerate(stages) if stage.request is not None}
-    for id_, at in here.items():
-        need = stages[at].request.ask.depends_on if stages[at].request else None  # type: ignore[union-attr]
-        if need in here and need is not None:
-            parent[root(at)] = root(here[need])
-        del id_
-    return {id_: root(at) for id_, at in here.items()}
+    needs = ((at, stage.request.ask.depends_on) for at, stage in enumerate(stages) if stage.request is not None)
+    shared = ((track[1].at, turn.at) for track in by_job.values() for turn in track[2:])
+    for one, other in (*((here[need], at) for at, need in needs if need in here), *shared):
+        parent[root(one)] = root(other)
+    return [root(at) for at in range(len(stages))]
+
+
+def first_of_each(bundle: Sequence[int], most: int) -> list[int]:
+    """Return the stages that are among the first `most` of their bundle; `release` always is."""
+    count: dict[int, int] = {}
+    found = [0]
+    for at, number in enumerate(bundle):
+        if at and count.setdefault(number, 0) < most:
+            count[number] += 1
+            found.append(at)
+    return found

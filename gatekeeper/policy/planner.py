@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
-from gatekeeper.policy.line import Span, Turn, Verdicts, bundles, green, span, tracks, without
+from gatekeeper.policy.line import Span, Turn, Verdicts, bundles, first_of_each, green, span, tracks, without
 
 Make = Callable[[tuple[Request, ...]], tuple[Stage, ...]]
 """Merges requests in their order onto `release`, which is the first stage; one that no longer merges is left out."""
@@ -31,6 +31,8 @@ _SURE = 2
 """A failure counts when the same state has failed this often."""
 _WORTH = 0.2
 """The chance of being needed below which a run ahead of time is not worth its slot."""
+_STACKED = 8
+"""How many batches may stand on each other; beyond that one of them fails almost for sure."""
 _PATIENCE = 2.0
 """How long a suspect waits for its second run, in durations of the first, while others are verified."""
 
@@ -118,6 +120,15 @@ def batch(odds: float, max_train: int) -> int:
     return max(1, min(max_train, round(math.log(0.5) / math.log(1 - min(max(odds, 0.001), 0.9)))))
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Merged requests, the bundle of each stage, and those that may ship without the others."""
+
+    stages: tuple[Stage, ...]
+    bundle: list[int]
+    fit: tuple[Request, ...]
+
+
 @dataclass(slots=True)
 class _Planner:
     scene: Scene
@@ -138,10 +149,8 @@ class _Planner:
         ready = self._ready(base, ()) if starting or not (queue or scene.live) else self._ship(lines)
         kept = frozenset(scene.running & self.useful)
         start = self._start(scene.slots - len(kept))
-        members = tuple(dict.fromkeys(r for stages, _ in lines for s in stages if (r := s.request) is not None))
-        return Plan(
-            start, scene.running - kept, self.guilty, ready, tried, red, tuple(self.suspects), members
-        )
+        members = tuple(dict.fromkeys(r for line in lines for s in line.stages if (r := s.request) is not None))
+        return Plan(start, scene.running - kept, self.guilty, ready, tried, red, tuple(self.suspects), members)
 
     # What `release` itself says -------------------------------------------------------------------------------
 
@@ -166,26 +175,23 @@ class _Planner:
         return without(self.scene.queue, {suspect.request.id for suspect in self.suspects})
 
     def _bounded(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
-        """Take the first `max_train` of each bundle."""
+        """Take as many of each bundle as the slots can verify, a train's length each."""
         stages = self.scene.make(requests)
-        bundle, taken = bundles(stages, tracks(stages)), dict[int, int]()
-        kept = []
-        for request in requests:
-            number = bundle.get(request.id)
-            if number is not None and taken.setdefault(number, 0) < self.scene.max_train:
-                taken[number] += 1
-                kept.append(request)
-        return tuple(kept)
+        at = first_of_each(bundles(stages, tracks(stages)), self.scene.max_train * min(self.scene.slots, _STACKED))
+        return tuple(request for n in at if (request := stages[n].request) is not None)
 
     # The lines, each without those that step aside from the one before -------------------------------------------
 
-    def _lines(self, requests: tuple[Request, ...]) -> list[tuple[tuple[Stage, ...], tuple[Request, ...]]]:
-        rest, lines = self._bounded(requests), []
+    def _lines(self, requests: tuple[Request, ...]) -> list[_Line]:
+        rest, lines = self._bounded(requests), list[_Line]()
         while rest:
             stages = self.scene.make(rest)
             by_job = tracks(stages)
-            spans = {name: span(track, self.scene.verdicts) for name, track in by_job.items() if len(track) > 1}
-            lines.append((stages, green(stages, by_job, self.scene.verdicts)))
+            bundle = bundles(stages, by_job)
+            reach = first_of_each(bundle, self.scene.max_train)
+            lines.append(_Line(stages, bundle, green(stages, by_job, self.scene.verdicts, reach)))
+            inside = frozenset(reach)
+            spans = {name: span(t, self.scene.verdicts, inside) for name, t in by_job.items() if len(t) > 1}
             aside: set[RequestId] = set()
             for name, part in spans.items():
                 self._keep(part.pending)
@@ -203,14 +209,14 @@ class _Planner:
         first, last = part.base, len(part.track) - 1
         size = batch(self.scene.odds, self.scene.max_train)
         weight = 0.5 if name in self.questioned else 1.0
-        while first < last:
+        while first < last and weight >= _WORTH:
             tip = min(first + size, last)
+            failing = _fails(self.scene.odds, tip - first)
             self._want(weight, part.track[tip])
-            self._between(part.track, first, tip, weight * _fails(self.scene.odds, tip - first))
-            weight *= 1 - _fails(self.scene.odds, tip - first)
+            if part.track[tip].passes(self.scene.verdicts) is None:
+                self._between(part.track, first, tip, weight * failing)
+            weight *= 1 - failing
             first = tip
-            if weight < _WORTH:
-                return
 
     def _between(self, track: Sequence[Turn], passing: int, failing: int, weight: float) -> None:
         """Want the turns that a bisection would ask for if the last failed, while they are likely enough."""
@@ -266,27 +272,27 @@ class _Planner:
 
     # What may ship ----------------------------------------------------------------------------------------------
 
-    def _ship(self, lines: Sequence[tuple[tuple[Stage, ...], tuple[Request, ...]]]) -> Ready | None:
+    def _ship(self, lines: Sequence[_Line]) -> Ready | None:
         """Return the largest train of which every key is known; the later lines leave more out, and know more."""
-        for stages, fit in sorted(lines, key=lambda line: -len(line[1])):
-            if fit:
-                chosen = self._train(stages, fit)
+        for line in sorted(lines, key=lambda line: -len(line.fit)):
+            if line.fit:
+                chosen = self._train(line)
                 ready = self._ready(self.scene.make(chosen), chosen)
                 if ready is not None:
                     return ready
         return None
 
-    def _train(self, stages: tuple[Stage, ...], fit: tuple[Request, ...]) -> tuple[Request, ...]:
+    def _train(self, line: _Line) -> tuple[Request, ...]:
         """Take whole bundles, in the queue's order, while they fit into one train."""
-        if len(fit) <= self.scene.max_train:
-            return fit
-        bundle, taken, full = bundles(stages, tracks(stages)), set[int](), 0
-        for number in dict.fromkeys(bundle[request.id] for request in fit):
-            size = sum(bundle[request.id] == number for request in fit)
-            if full + size <= self.scene.max_train:
-                taken.add(number)
-                full += size
-        return tuple(request for request in fit if bundle[request.id] in taken)
+        parts: dict[int, list[Request]] = {}
+        for stage, number in zip(line.stages, line.bundle, strict=True):
+            if stage.request in line.fit and stage.request is not None:
+                parts.setdefault(number, []).append(stage.request)
+        chosen = list[Request]()
+        for part in parts.values():
+            if len(chosen) + len(part) <= self.scene.max_train:
+                chosen += part
+        return tuple(request for request in line.fit if request in chosen)
 
     def _ready(self, stages: tuple[Stage, ...], chosen: tuple[Request, ...]) -> Ready | None:
         """Prove the very tree that is to ship: every key passed, or red on `release` and untouched."""
@@ -320,7 +326,7 @@ class _Planner:
         for request in queue:
             if request.ask.try_only:
                 stages = self.scene.make((request,))
-                spans = {name: span(track, self.scene.verdicts) for name, track in tracks(stages).items()}
+                spans = {name: span(t, self.scene.verdicts, range(2)) for name, t in tracks(stages).items()}
                 for name, part in spans.items():
                     self._keep(part.pending)
                     if part.red is not None:

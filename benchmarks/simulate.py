@@ -1,0 +1,109 @@
+"""Compares Gatekeeper's planner with the field's queues on a virtual clock: `python -m benchmarks.simulate [SETUP…]`.
+
+Every queue sees the same requests. Without a set-up all of them run, and docs/queue-results.md is written anew.
+"""
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.simulator import baselines
+from benchmarks.simulator.engine import Engine, Policy
+from benchmarks.simulator.ours import Gatekeeper
+from benchmarks.simulator.setups import SETUPS
+from benchmarks.simulator.world import Setup, World
+
+RESULTS = Path(__file__).parent.parent / "docs" / "queue-results.md"
+POLICIES: dict[str, Callable[[Engine], Policy]] = {
+    "**gatekeeper**": Gatekeeper,
+    "serial": baselines.Serial,
+    "serial, twice": baselines.SerialAgain,
+    "bors batch + bisect": baselines.Bors,
+    "bors, twice": baselines.BorsAgain,
+    "Mergify split": baselines.Mergify,
+    "prefix (GitLab, GitHub)": baselines.Prefix,
+    "prefix, twice": baselines.PrefixAgain,
+    "Zuul window": baselines.Zuul,
+    "SubmitQueue": baselines.SubmitQueue,
+    "oracle": baselines.Oracle,
+}
+ALONE = ("serial", "serial, twice", "bors batch + bisect", "bors, twice", "Mergify split")
+"""Queues that never speculate on each surface by itself: they are run one a surface where `sharded` is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one queue did over all seeds of a set-up."""
+
+    waits: list[float]
+    hours: float
+    runs: int
+    false: float
+    open: int
+
+    def at(self, share: float) -> float:
+        """Return a percentile of the waits of what landed, in seconds."""
+        return sorted(self.waits)[min(len(self.waits) - 1, int(share * len(self.waits)))] if self.waits else 0.0
+
+    @property
+    def per_hour(self) -> float:
+        return len(self.waits) / self.hours if self.hours else 0.0
+
+    @property
+    def per_landing(self) -> float:
+        return self.runs / max(1, len(self.waits))
+
+
+def play(setup: Setup, policy: str) -> Tally:
+    """Run one queue over every seed."""
+    waits, hours, runs, false, good, left = list[float](), 0.0, 0, 0, 0, 0
+    for seed in range(setup.seeds):
+        world = World(setup, seed)
+        engine = Engine(world)
+        engine.play(POLICIES[policy](engine))
+        assert not any(item.bad for item in engine.landed), f"{policy} landed a bad request"
+        waits += engine.waits
+        hours += engine.last / 3600
+        runs += engine.runs
+        false += engine.false
+        good += sum(not item.bad for item in world.items)
+        left += len(engine.open)
+    return Tally(waits, hours, runs, false / max(1, good), left)
+
+
+def table(setup: Setup, tallies: dict[str, Tally]) -> str:
+    """Return one set-up's table, with each wait's ratio to the oracle's."""
+    best = tallies["oracle"]
+    lines = [
+        f"### {setup.name}: {setup.words}",
+        "",
+        "| Queue | p50 s | p95 s | p99 s | ÷ oracle | landings/h | runs/landing | false blocks |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, tally in tallies.items():
+        ratio = " / ".join(f"{tally.at(p) / max(1e-9, best.at(p)):.2f}" for p in (0.5, 0.95, 0.99))
+        cells = [f"{tally.at(p):.0f}" for p in (0.5, 0.95, 0.99)]
+        cells += [ratio, f"{tally.per_hour:.2f}", f"{tally.per_landing:.2f}", f"{tally.false:.2%}"]
+        note = f" ({tally.open} left)" if tally.open else ""
+        lines.append(f"| {name}{note} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(names: list[str]) -> None:
+    chosen = [setup for setup in SETUPS if not names or any(setup.name.startswith(name) for name in names)]
+    if not chosen:
+        sys.exit(f"No such set-up. Known: {', '.join(setup.name for setup in SETUPS)}")
+    tables = []
+    with ProcessPoolExecutor(2) as pool:
+        for setup in chosen:
+            told = pool.map(play, [setup] * len(POLICIES), POLICIES)
+            tables.append(table(setup, dict(zip(POLICIES, told, strict=True))))
+            print(tables[-1], flush=True)
+    if not names:
+        RESULTS.write_text((RESULTS.parent / "queue-results.head.md").read_text() + "\n".join(tables))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
