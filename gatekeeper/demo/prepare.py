@@ -98,7 +98,7 @@ def _lacking_sandbox(cancel: Cancel) -> str | None:
         with tempfile.TemporaryDirectory(prefix="gatekeeper-demo-") as folder:
             sandbox.run(Box(tree=Path(folder), network=True), ("true",), timeout=30, cancel=cancel)
     except GateError as problem:
-        return problem.text
+        return f"{problem.text.split('. ')[0].rstrip('.')}."
     return found
 
 
