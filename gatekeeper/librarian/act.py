@@ -146,11 +146,11 @@ def _seal(gate: Gate, reports: Iterable[str]) -> None:
             told |= {key: str(entry.fields.get(key, ""))[:500] for key in ("code", "ref", "old", "new", "text", "at")}
             subject = f"{told['code'] or 'an entry that cannot be read'} {told['ref']!a}"
             gate.ledger.record("refused", subject, actor=entry.actor, **told)
-    if more := spool.only_counted(gate.home.spool):
-        gate.ledger.record("refused", f"{more} more, which were only counted", count=more)
         if entry.file in files and entry.file not in sealed and unheard(entry, known):
             told = {"entry": entry.file, "id": id_of(entry), "tip": str(entry.fields.get("old"))}
             gate.ledger.record("withdrawn", f"{told['id']}, before it was filed", actor=entry.actor, **told)
+    if more := spool.only_counted(gate.home.spool):
+        gate.ledger.record("refused", f"{more} more, which were only counted", count=more)
     gate.ledger.commit("sealed")
     spool.drop(gate.home.spool, (*files, COUNTER))
 
