@@ -163,6 +163,22 @@ def test_nothing_is_left_of_it(tree: Path, script: str) -> None:
     assert sleeping(mark) == []
 
 
+def test_it_returns_when_the_last_of_its_processes_is_gone(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with much memory takes its time to end; a cgroup would be waited for as well."""
+    monkeypatch.setattr(limits, "_ROOT", tmp_path)
+    mark = nap()
+    hog = (
+        "import time; from pathlib import Path; held = b'x' * (800 << 20); "
+        f"Path('/proc/self/comm').write_text('{mark}'); Path('held').touch(); time.sleep(1000)"
+    )
+    (tree / "hog.py").write_text(hog)
+    ran = sh(tree, "/usr/bin/python3 -I -S hog.py & while ! test -e held; do sleep 0.01; done")
+    assert ran.ok
+    assert not [comm for comm in Path("/proc").glob("[0-9]*/comm") if comm.exists() and mark in comm.read_text()]
+
+
 def test_a_hanging_command_is_ended_with_all_that_it_started(tree: Path) -> None:
     mark = nap()
     ran = sh(tree, 'echo begun; setsid sh -c "sleep $1" & trap "" TERM; sleep "$1"', mark, timeout=0.5)
@@ -364,6 +380,7 @@ def test_without_a_sandbox_its_process_group_is_ended(tree: Path) -> None:
 def test_the_arguments_follow_from_the_values_alone() -> None:
     box = Box(tree=Path("/t"), at="/a", env={"K": "v"}, network=True)
     words = arguments(box, Wires(3, 4, 5, {}), System("/usr/bin/bwrap", bars_userns=False, links=(), folders=()))
+    assert {"--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"} < set(words)
     assert "--disable-userns" not in words
     assert "--share-net" not in words
     assert words[words.index("--block-fd") + 1] == "5"
