@@ -25,11 +25,10 @@ class Remembered:
     signers: str
 
     @classmethod
-    def of(cls, seen: Evidence, signers: Path) -> "Remembered":
-        """Take down what was just found good."""
-        return cls(
-            seen.refs.get(LOG), {tag.version: tag.oid for tag in seen.tags.values() if tag.log}, _digest(signers)
-        )
+    def of(cls, seen: Evidence) -> "Remembered":
+        """Take down what was just found good, in a reading of everything."""
+        tags = {tag.version: tag.oid for tag in seen.tags.values() if tag.log}
+        return cls(seen.refs.get(LOG), tags, _digest(seen.signers))
 
     def has_tag(self, tag: Tag) -> bool:
         """Whether this very tag was found good."""

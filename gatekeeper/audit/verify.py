@@ -21,8 +21,8 @@ _READINGS = 3
 
 def verify(
     git: Git, signers: Path, *, since: Version | None = None, known: Remembered | None = None, other: Oid | None = None
-) -> tuple[Verification, Remembered | None]:
-    """Return what was found and, when that was nothing, what the next verification need not look at again.
+) -> tuple[Verification, Evidence]:
+    """Return what was found, and the reading that it was found in.
 
     `known` spares the signatures that were good before, and its head must still be in the log; `other` is the
     head of a second copy of the log, of which this one must be a part or a continuation.
@@ -36,7 +36,7 @@ def verify(
         if not findings or git.refs() == seen.refs:
             break  # else the Librarian wrote while we read
     told = _told(seen, findings, len(tuple(_signed(seen, None))), len(asked))
-    return told, Remembered.of(seen, signers) if not findings and since is None else None
+    return told, seen
 
 
 def _findings(seen: Evidence, known: Remembered | None, other: Oid | None) -> Iterator[Finding]:

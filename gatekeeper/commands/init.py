@@ -56,7 +56,7 @@ def _make(home: Home, start: Source | None) -> Oid:
         private.chmod(0o700)
     home.path.chmod(0o711)
     public = sign.new_key(home.key)
-    write_file(home.allowed_signers, f'{sign.EMAIL} namespaces="git" {public}\n'.encode())
+    write_file(home.allowed_signers, f'{sign.EMAIL} namespaces="git,{sign.NAMESPACE}" {public}\n'.encode())
     write_file(home.sites_toml, starter().encode())
     repo = create.create(home.repo)
     home.repo.chmod(0o700)

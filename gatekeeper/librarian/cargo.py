@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from gatekeeper import __version__
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.observe import Recollection, desired_runs, ground
 from gatekeeper.model import TAGS, Oid, Release, RequestId, Result, Stage, State, Version
@@ -42,7 +43,10 @@ def of_train(gate: Gate, step: Ship, results: Sequence[Result], mind: Recollecti
         final=tuple(_landed(result, version) for result in results),
         touches=_touches(gate, step.train, mind),
         red=tuple(verdict.job for verdict in step.red),
-        told={"verified": [{"job": v.job, "key": v.key, "outcome": v.outcome} for v in step.verdicts]},
+        told={
+            "verified": [{"job": v.job, "key": v.key, "outcome": v.outcome} for v in step.verdicts],
+            **_rules(gate),
+        },
     )
 
 
@@ -72,8 +76,14 @@ def of_rollback(
         live=live_plan(gate, plan),
         intents=(subject,),
         final=tuple(replace(result, state=State.ROLLED_BACK, version=version) for result in taken_out),
-        told={"rollback_to": to, "takes_out": [result.id for result in taken_out]},
+        told={"rollback_to": to, "takes_out": [result.id for result in taken_out], **_rules(gate)},
     )
+
+
+def _rules(gate: Gate) -> dict[str, str]:
+    """Return by what it was decided: the digest that the record `configured` has too, and which gatekeeper."""
+    text = gate.home.applied_toml.read_text("utf-8") if gate.home.applied_toml.exists() else ""
+    return {"policy": jobs.digest(text), "gatekeeper": __version__}
 
 
 def next_version(gate: Gate, bumps: Iterable[str]) -> Version:

@@ -12,6 +12,8 @@ from gatekeeper.repo.git import Git
 
 NAME = "Librarian"
 EMAIL = "librarian@gatekeeper.invalid"
+NAMESPACE = "gatekeeper"
+"""Of the signatures of what is no Git object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,16 @@ class Signer:
         with fault.step(f"object: tag {version}"):
             return Oid(self.git.text("hash-object", "-t", "tag", "-w", "--stdin", stdin=signed))
 
-    def _signature(self, payload: bytes) -> bytes:
+    def detached(self, content: bytes) -> bytes:
+        """Return an armoured signature of a file; it cannot pass for one of a Git object."""
+        return self._signature(content, namespace=NAMESPACE)
+
+    def _signature(self, payload: bytes, *, namespace: str = "git") -> bytes:
         with tempfile.TemporaryDirectory(prefix="sign-", dir=self.git.folder) as folder:
             text = Path(folder, "payload")
             text.write_bytes(payload)
             with fault.step("sign"):
-                done = process.run(("ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(self.key), str(text)))
+                done = process.run(("ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(self.key), str(text)))
             if not done.ok:
                 raise GateError(f"The signing key {self.key} could not sign: {done.errors.decode('utf-8', 'replace')}")
             return Path(folder, "payload.sig").read_bytes()

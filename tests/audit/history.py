@@ -105,4 +105,5 @@ class History:
     ) -> tuple[Verification, Remembered | None]:
         with Git(self.repo) as git:
             version = Version(since) if since else None
-            return verify(git, self.signers, since=version, known=known, other=Oid(other) if other else None)
+            told, seen = verify(git, self.signers, since=version, known=known, other=Oid(other) if other else None)
+        return told, None if told.findings or since else Remembered.of(seen)
