@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from gatekeeper.config.load import load
+from gatekeeper.config.load import load, refuse_not_yet
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
 from gatekeeper.config.written import as_toml
@@ -28,6 +28,7 @@ def check(home: Path, *, as_json: bool) -> None:
     file = _file_of(home)
     try:
         found = load(file)
+        refuse_not_yet(found, file)
     except ConfigProblems as stop:
         if not as_json:
             raise

@@ -8,7 +8,7 @@ from typing import cast
 
 from gatekeeper.config.convert import convert
 from gatekeeper.config.problems import MISSING, ConfigProblems, Found, Problem, spelled, visible
-from gatekeeper.config.rules import broken_rules
+from gatekeeper.config.rules import broken_rules, not_yet
 from gatekeeper.config.schema import Config
 
 _LINE = re.compile(r"at line ([0-9]+)")
@@ -20,6 +20,13 @@ def load(path: Path) -> Config:
     if config is None or problems:
         raise ConfigProblems(problems)
     return config
+
+
+def refuse_not_yet(config: Config, file: Path) -> None:
+    """Raise ConfigProblems for what a valid configuration asks of this version in vain; asked before each ship."""
+    problems = tuple(_problem(str(file), *found) for found in not_yet(config))
+    if problems:
+        raise ConfigProblems(problems)
 
 
 def check(path: Path) -> tuple[Problem, ...]:

@@ -24,6 +24,19 @@ def broken_rules(config: Config) -> Iterator[Found]:
     yield from _agents(config)
 
 
+def not_yet(config: Config) -> Iterator[Found]:
+    """Yield what the file may say, and is right to say, and this version does not do: it is never passed over."""
+    later = "This version does not do that yet: "
+    if config.verify.executor != "local":
+        yield "verify.executor", config.verify.executor, later + 'checks run on this machine. Write "local".'
+    for name, site in config.sites.items():
+        key = dotted("sites", name)
+        if site.host is not None:
+            yield f"{key}.host", site.host, later + "every site runs on this machine. Leave it out."
+        if site.user is not None:
+            yield f"{key}.user", site.user, later + "every site runs as the gate's own user. Leave it out."
+
+
 def _gate(config: Config) -> Iterator[Found]:
     gate = config.gate
     for at, window in enumerate(gate.ship_windows):

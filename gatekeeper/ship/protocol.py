@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper import fault, messages
+from gatekeeper.config.load import refuse_not_yet
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
@@ -100,8 +101,7 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:
 
     Raises GateError, before any site is touched, when disk, pm2 or the sites' ports are not as they must be.
     """
-    room.require(gate.home.releases, cargo.live.folder, free=gate.config.limits.free_disk)
-    gate.target.preflight(cargo.live.runs)
+    _preflight(gate, cargo)
     begun = _begin(gate, cargo)
     try:
         runs.save(gate.home.next_plan, cargo.live)
@@ -178,6 +178,12 @@ def present_release(gate: Gate) -> OnDisk | None:
     if live is None or folder is None or not folder.is_dir():
         return None
     return OnDisk(folder, gate.git.tree_of(live.stamp.commit))
+
+
+def _preflight(gate: Gate, cargo: Cargo) -> None:
+    refuse_not_yet(gate.config, gate.home.sites_toml)
+    room.require(gate.home.releases, cargo.live.folder, free=gate.config.limits.free_disk)
+    gate.target.preflight(cargo.live.runs)
 
 
 def _begin(gate: Gate, cargo: Cargo) -> Oid:

@@ -1,5 +1,6 @@
 """What is asked or built wrongly: a clear refusal, the sites on one version, the request kept."""
 
+import json
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -128,6 +129,20 @@ def test_pm2_is_missing_or_too_old(gate: Gatehouse) -> None:
     gate.home.sites_toml.write_text(gate.toml)
     gate.tick()
     assert gate.result("waits-for-pm2").state is State.SHIPPED
+
+
+def test_what_this_version_does_not_do_is_said_and_not_passed_over(gate: Gatehouse) -> None:
+    version = gate.version
+    host = '[hosts.web2]\nssh = "gate@web2"\nhome = "/srv/gate"\n'
+    gate.configure(host, sites={"web": 'host = "web2"\nuser = "site-web"\n'})
+    done = gate.cli("config", "check", "--json")
+    said = [problem["key"] for problem in json.loads(done.stdout)["problems"]]
+    assert (done.returncode, said) == (Exit.CONFIG, ["sites.web.host", "sites.web.user"])
+    gate.clone().request("afar", {"sites/web/page.txt": f"afar {version}\n"})
+    with pytest.raises(GateError) as problem:
+        gate.tick()
+    assert (problem.value.code, problem.value.exit) == ("GATE-501", Exit.CONFIG)
+    assert (gate.code("afar"), gate.versions()) == ("GATE-501", {version})
 
 
 def test_nothing_ships_while_too_little_disk_is_free(gate: Gatehouse) -> None:
