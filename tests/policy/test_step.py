@@ -1,0 +1,242 @@
+"""The one decision: what comes before what, and that whole queues end as they should without an innocent blamed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatekeeper.model import (
+    Actor,
+    Ask,
+    Decision,
+    Job,
+    JobName,
+    Kind,
+    Oid,
+    Outcome,
+    Reason,
+    Release,
+    Request,
+    RequestId,
+    Result,
+    Stage,
+    State,
+    Verdict,
+    Version,
+)
+from gatekeeper.policy import step
+from gatekeeper.policy.step import Closed, Mark, Rest, Ship, Snapshot, Standing, Tried, Verify, next_step
+
+LIVE = Release(Version("v1.0.0"), Oid("a" * 40), Oid("b" * 40))
+
+
+def result(name: str, state: State = State.QUEUED, code: str | None = None, *, try_only: bool = False) -> Result:
+    reason = Reason(code, "why") if code else None
+    ask = Ask((), "Do it", "x", try_only=try_only)
+    return Result(RequestId(name), Oid("c" * 40), 1, state, Actor("a"), ask, 1, "", "", reason=reason)
+
+
+def decision(verb: str, key: str) -> Decision:
+    return Decision(key, verb, Actor("kim", role="operator"), "")
+
+
+def release_only() -> tuple[Stage, ...]:
+    return (Stage(None, LIVE.commit, LIVE.tree, (), ()),)
+
+
+EVERYTHING = {
+    "shipping": Oid("d" * 40),
+    "leftovers": (result("left", State.SHIPPED),),
+    "reports": ("1.json",),
+    "vanished": (result("gone"),),
+    "arrivals": (step.Arrival(RequestId("new"), Oid("e" * 40), Actor("a"), Ask((), "x", "y")),),
+    "decisions": (decision("freeze", "1"),),
+    "expired": (result("old", State.BLOCKED, "GATE-402"),),
+    "changed_sites": ("shop",),
+    "ailing_sites": ("web",),
+    "standings": (Standing(result("stands"), State.BLOCKED, Reason("GATE-401", "why")),),
+}
+ORDER = [
+    ("shipping", step.Recover),
+    ("leftovers", step.Sweep),
+    ("reports", step.Seal),
+    ("vanished", step.Close),
+    ("arrivals", step.File),
+    ("decisions", step.CarryOut),
+    ("expired", step.Expire),
+    ("changed_sites", step.Reconfigure),
+    ("ailing_sites", step.Converge),
+    ("standings", step.Mark),
+]
+
+
+@pytest.mark.parametrize("first", range(len(ORDER)))
+def test_what_matters_more_comes_first(first: int) -> None:
+    fields = {name: EVERYTHING[name] for name, _ in ORDER[first:]}
+    seen = Snapshot(LIVE, train=release_only(), **fields)  # type: ignore[arg-type]
+    assert isinstance(next_step(seen), ORDER[first][1])
+    assert isinstance(next_step(Snapshot(LIVE, train=release_only())), Rest)
+
+
+def test_a_rollback_goes_before_older_decisions() -> None:
+    seen = Snapshot(LIVE, decisions=(decision("approve", "1"), decision("rollback", "2"), decision("freeze", "3")))
+    assert next_step(seen) == step.CarryOut(decision("rollback", "2"))
+
+
+def test_a_request_without_a_wish_to_withdraw_was_not_withdrawn() -> None:
+    gone = result("gone")
+    assert next_step(Snapshot(LIVE, vanished=(gone,))) == step.Close(gone, wished=False)
+    wished = Snapshot(LIVE, vanished=(gone,), withdrawn=frozenset({gone.id}))
+    assert next_step(wished) == step.Close(gone, wished=True)
+
+
+@dataclass
+class World:
+    """A queue on `release`, where a request touches some checks and breaks some of them."""
+
+    touches: Mapping[str, frozenset[str]]
+    breaks: Mapping[str, frozenset[str]]
+    red: frozenset[str] = frozenset()
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    landed: list[str] = field(default_factory=list)
+    closed: Closed | None = None
+    bad: frozenset[Oid] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.results = {name: result(name) for name in self.touches}
+
+    def train(self) -> tuple[Stage, ...]:
+        names, stages = list(self.landed), []
+        for name in [None, *(n for n, r in self.results.items() if self._in_queue(r))]:
+            names += [name] if name else []
+            checks = tuple(self._job(check, names) for check in ("one", "two", "three"))
+            request = self._request(name) if name else None
+            stages.append(Stage(request, Oid("+".join(names)), Oid("+".join(names)), (), checks))
+        return tuple(stages)
+
+    def _in_queue(self, one: Result) -> bool:
+        return not one.state.final and one.state is not State.BLOCKED
+
+    def _request(self, name: str) -> Request:
+        one = self.results[name]
+        return Request(one.id, one.tip, 1, 1, one.agent, one.ask, "")
+
+    def _job(self, check: str, names: list[str]) -> Job:
+        seen = [name for name in names if check in self.touches[name]]
+        return Job(JobName(Kind.CHECK, check), f"{check} of {'+'.join(seen)}", check)
+
+    def outcome(self, job: Job) -> Outcome:
+        seen = [name for name in job.key.partition(" of ")[2].split("+") if name]
+        red = job.name.name in self.red or any(job.name.name in self.breaks[name] for name in seen)
+        return Outcome.FAILED if red else Outcome.PASSED
+
+    def snapshot(self) -> Snapshot:
+        standings = tuple(_standing(one) for one in self.results.values() if not one.state.final)
+        return Snapshot(
+            LIVE,
+            standings=standings,
+            train=self.train(),
+            verdicts=self.verdicts,
+            closed=self.closed,
+            bad_trees=self.bad,
+        )
+
+    def live(self) -> Rest:
+        """Do what each step says until nothing is left to do."""
+        for _ in range(500):
+            now = next_step(self.snapshot())
+            assert now == next_step(self.snapshot()), "the same snapshot, the same step"
+            if isinstance(now, Rest):
+                return now
+            self.do(now)
+        raise AssertionError("it never comes to rest")
+
+    def do(self, now: step.Step) -> None:
+        match now:
+            case Mark(one, state, reason, rests_on, not_before, _):
+                said = Reason(reason.code, "why") if isinstance(reason, step.Why) else reason
+                self.results[one.id] = replace(
+                    one, state=state, reason=said, rests_on=dict(rests_on), not_before=not_before
+                )
+            case Verify(_, run, _):
+                assert run.jobs
+                for job in run.jobs:
+                    assert job.key not in self.verdicts, "no verdict is asked for twice"
+                    self.verdicts[job.key] = Verdict(job.key, str(job.name), self.outcome(job), "", 0.1, "")
+            case Ship():
+                for request in now.requests:
+                    self.landed.append(request.id)
+                    self.results[request.id] = replace(self.results[request.id], state=State.SHIPPED)
+            case Tried(one):
+                self.results[one.id] = replace(one, state=State.WITHDRAWN)
+            case _:
+                raise AssertionError(now)
+
+
+def _standing(one: Result) -> Standing:
+    """A block still counts; all else belongs into the queue."""
+    if one.state is State.BLOCKED:
+        return Standing(one, one.state, one.reason, one.rests_on)
+    return Standing(one, State.QUEUED)
+
+
+CHECKS = st.frozensets(st.sampled_from(["one", "two", "three"]))
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    names = [f"r{number}" for number in range(draw(st.integers(1, 6)))]
+    touches = {name: draw(CHECKS) for name in names}
+    return World(touches, {name: draw(CHECKS) & touches[name] for name in names})
+
+
+@given(worlds())
+def test_exactly_the_requests_that_break_a_check_are_blocked(world: World) -> None:
+    world.live()
+    blocked = {name for name, one in world.results.items() if one.state is State.BLOCKED}
+    assert blocked == {name for name, broken in world.breaks.items() if broken}
+    assert sorted(world.landed) == sorted(set(world.results) - blocked)
+
+
+@given(worlds())
+def test_nothing_ships_that_was_not_verified_as_it_is(world: World) -> None:
+    while not isinstance(now := next_step(world.snapshot()), Rest):
+        if isinstance(now, Ship):
+            last = now.train[-1]
+            assert all(world.outcome(job) is Outcome.PASSED for job in last.checks or ())
+            assert all(job.key in world.verdicts for job in last.checks or ())
+        world.do(now)
+
+
+def test_a_check_red_on_release_blocks_only_what_touches_it_and_leaves_it_red() -> None:
+    world = World({"in": frozenset({"one"}), "out": frozenset({"two"})}, {"in": frozenset(), "out": frozenset()})
+    world.red = frozenset({"one"})
+    world.live()
+    assert (world.landed, world.results["in"].state) == (["out"], State.BLOCKED)
+
+
+def test_closed_requests_are_verified_and_wait_with_the_reason() -> None:
+    world = World({"a": frozenset({"one"})}, {"a": frozenset()})
+    world.closed = Closed(Reason("GATE-408", "frozen"), "2026-01-01T00:00:00Z")
+    assert world.live().why == "frozen"
+    waiting = world.results["a"]
+    assert (waiting.state, waiting.reason, waiting.not_before) == (
+        State.VERIFIED,
+        Reason("GATE-408", "frozen"),
+        "2026-01-01T00:00:00Z",
+    )
+    world.closed = None
+    world.live()
+    assert world.landed == ["a"]
+
+
+def test_a_tree_that_failed_when_live_costs_the_last_request_only() -> None:
+    nothing: frozenset[str] = frozenset()
+    world = World({"a": nothing, "b": nothing}, {"a": nothing, "b": nothing})
+    world.bad = frozenset({Oid("a+b")})
+    world.live()
+    assert (world.landed, world.results["b"].state) == (["a"], State.BLOCKED)
+    assert world.results["b"].rests_on == {"bad": "a+b"}
