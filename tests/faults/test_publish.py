@@ -105,3 +105,23 @@ def test_a_second_librarian_refuses(site_gate: Gatehouse) -> None:
     strike(site_gate, [{"at": "after write: heartbeat.json", "do": [*tick, str(said)]}], "tick")
     assert said.read_text() == "21\n"
     said.unlink()
+
+
+def test_what_was_withdrawn_before_anybody_saw_it_is_recorded_and_forgotten(site_gate: Gatehouse) -> None:
+    clone = site_gate.clone()
+    tips = {id_: clone.request(id_, {"sites/one/page.txt": f"{id_}\n"}) for id_ in ("gone-1", "gone-2")}
+    for id_ in tips:
+        clone.push(f":request/{id_}")
+    start_again(site_gate)
+    told = {record.data["id"]: record.data["tip"] for record in site_gate.records("withdrawn")[:2]}
+    assert told == tips
+    assert_whole(site_gate)
+
+
+def test_a_refusal_is_recorded_once_though_the_librarian_was_killed_beside_it(site_gate: Gatehouse) -> None:
+    assert site_gate.clone().push("HEAD:release").status != 0
+    assert strike(site_gate, [{"at": "before spool: drop", "do": "kill"}], "tick") < 0
+    before = len(site_gate.records("refused"))
+    start_again(site_gate)
+    assert len(site_gate.records("refused")) == before
+    assert_whole(site_gate)
