@@ -435,7 +435,9 @@ def test_an_unknown_request_is_named_with_a_near_one_never_resolved(world: World
 @pytest.fixture
 def waiting(world: World) -> Iterator[subprocess.Popen[str]]:
     world.answer(*ASK, "--id", "fix-1")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs the suite behind it
     child = world.start("--wait", "fix-1", "--timeout", "50s")
+    signal.signal(signal.SIGINT, before)
     assert child.stderr is not None
     assert child.stderr.readline() == (
         "waiting at most 50 seconds: request fix-1 is queued; the Librarian has not looked at it yet\n"
