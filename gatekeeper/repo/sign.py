@@ -58,9 +58,9 @@ class Signer:
         with fault.step(f"object: tag {version}"):
             return Oid(self.git.text("hash-object", "-t", "tag", "-w", "--stdin", stdin=signed))
 
-    def detached(self, content: bytes) -> bytes:
+    def detached(self, content: bytes, *, namespace: str = NAMESPACE) -> bytes:
         """Return an armoured signature of a file; it cannot pass for one of a Git object."""
-        return self._signature(content, namespace=NAMESPACE)
+        return self._signature(content, namespace=namespace)
 
     def _signature(self, payload: bytes, *, namespace: str = "git") -> bytes:
         with tempfile.TemporaryDirectory(prefix="sign-", dir=self.git.folder) as folder:
