@@ -57,7 +57,7 @@ def test_transact_moves_all_refs_or_none(git: Git, lock: Lock) -> None:
 
 
 def test_what_git_says_is_in_the_error(git: Git) -> None:
-    with pytest.raises(GateError, match="git cat-file failed in .*repo.git: .*deadbeef"):
+    with pytest.raises(GateError, match=r"git cat-file failed in .*repo\.git: .*deadbeef"):
         git.run("cat-file", "-p", "deadbeef")
 
 
