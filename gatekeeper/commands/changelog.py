@@ -13,7 +13,7 @@ from gatekeeper.ship.changelog import entries, text
 @as_json
 @click.pass_obj
 def changelog(folder: Path, *, as_json: bool) -> None:
-    """Print the changelog: every version with its day and its intents, newest first.
+    """Print the changelog. Every version with its day and its intents, newest first.
 
     Example: gatekeeper changelog
     """

@@ -24,7 +24,7 @@ def config() -> None:
 @_as_json
 @click.pass_obj
 def check(home: Path, *, as_json: bool) -> None:
-    """Say whether sites.toml can be used, or everything that is wrong with it (exit status 22)."""
+    """Say whether sites.toml can be used. If not: everything that is wrong with it (exit status 22)."""
     file = _file_of(home)
     try:
         found = load(file)
@@ -43,7 +43,7 @@ def check(home: Path, *, as_json: bool) -> None:
 @_as_json
 @click.pass_obj
 def show(home: Path, *, as_json: bool) -> None:
-    """Print the configuration with every default; env files are named, never read.
+    """Print the configuration with every default. Env files are named, never read.
 
     In JSON, times are seconds and sizes are bytes.
     """

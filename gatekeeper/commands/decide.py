@@ -33,7 +33,7 @@ _why = click.option("-m", "--message", required=True, help="Why; it is recorded 
 @as_json
 @click.pass_obj
 def rollback(folder: Path, version: str | None, *, message: str, past_migrations: bool, as_json: bool) -> None:
-    """Ship the content of an older version as a new one, at once; default: the version before this one.
+    """Go back at once. The content of an older version ships as a new one; default: the version before this one.
 
     It works frozen and outside ship windows, and names the requests that it takes out.
     Example: gatekeeper rollback v1.4.1 -m "checkout is broken"
@@ -47,7 +47,7 @@ def rollback(folder: Path, version: str | None, *, message: str, past_migrations
 @as_json
 @click.pass_obj
 def freeze(folder: Path, *, message: str, as_json: bool) -> None:
-    """Ship nothing until `thaw`; requests are still filed and verified. A rollback still works.
+    """Ship nothing until `thaw`. Requests are still filed and verified, and a rollback still works.
 
     Example: gatekeeper freeze -m "database maintenance"
     """
@@ -58,7 +58,7 @@ def freeze(folder: Path, *, message: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def thaw(folder: Path, *, as_json: bool) -> None:
-    """End a freeze; what was verified meanwhile ships.
+    """End a freeze. What was verified meanwhile ships.
 
     Example: gatekeeper thaw
     """
@@ -70,7 +70,7 @@ def thaw(folder: Path, *, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def retry(folder: Path, request: str, *, as_json: bool) -> None:
-    """Put a blocked request into the queue again; the check that failed runs anew.
+    """Put a blocked request into the queue again. The check that failed runs anew.
 
     Example: gatekeeper retry fix-42
     """
@@ -83,7 +83,7 @@ def retry(folder: Path, request: str, *, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def approve(folder: Path, request: str, *, message: str, as_json: bool) -> None:
-    """Lift a hold, for this tip and the held content as it is now; checks still apply.
+    """Lift a hold. It counts for this tip and the held content as it is now; checks still apply.
 
     Example: gatekeeper approve fix-42@1a2b3c4 -m "the migration is fine"
     """
@@ -97,7 +97,7 @@ def approve(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def reject(folder: Path, request: str, *, message: str, as_json: bool) -> None:
-    """End a request for good; its agent is told the message.
+    """End a request for good. Its agent is told the message.
 
     Example: gatekeeper reject fix-42 -m "we keep the old checkout"
     """
@@ -109,9 +109,9 @@ def reject(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def repair(folder: Path, *, message: str, as_json: bool) -> None:
-    """After GATE-502: put refs, hooks and settings back to what the newest signed version says.
+    """Put back what a stranger wrote (GATE-502). Refs, hooks and settings become what the newest signed version says.
 
-    What stood there is kept below refs/gate/keep/foreign/. Look at it first: gatekeeper status, gatekeeper audit verify.
+    What stood there is kept below refs/gate/keep/foreign/. Look first: gatekeeper status, gatekeeper audit verify.
     Example: gatekeeper repair -m "a test wrote to the repository by hand"
     """
     _decide(folder, "repair", message=message, as_json=as_json)

@@ -16,7 +16,7 @@ from gatekeeper.process import Cancel
 @click.command("demo")
 @click.option("--keep", is_flag=True, envvar="KEEP", help="Leave gate and sites running at the end (or KEEP=1).")
 def demo(*, keep: bool) -> None:
-    """Play the whole story on a throw-away gate: six sites, two agents, about a minute. Nothing is left behind.
+    """Play the whole story on a throw-away gate. Six sites, two agents, about a minute; nothing is left behind.
 
     Example: gatekeeper demo
     """

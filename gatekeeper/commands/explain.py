@@ -17,7 +17,7 @@ _CODE = re.compile(r"(?:GATE-?)?([0-9]+)", re.IGNORECASE)
 @click.argument("code", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def explain(code: str | None, *, as_json: bool) -> None:
-    """Say what CODE means, why the rule exists and what to do; without CODE list all codes."""
+    """Say what CODE means and what to do. Without CODE: list all codes."""
     if code is None:
         titles = {known: _title(_page(known)) for known in codes()}
         found: dict[str, object] = {"codes": [{"code": known, "title": title} for known, title in titles.items()]}

@@ -22,7 +22,7 @@ from gatekeeper.process import Cancel
 @click.command("run")
 @click.pass_obj
 def run(folder: Path) -> None:
-    """Be the Librarian: a heartbeat now, at every wake-up, and every `heartbeat`. Ctrl-C or SIGTERM ends it safely.
+    """Be the Librarian. A heartbeat now, at every wake-up and every `heartbeat`; Ctrl-C or SIGTERM ends it safely.
 
     Example: gatekeeper --gate /srv/gate run
     """
@@ -37,7 +37,7 @@ def run(folder: Path) -> None:
 @click.option("--dry-run", is_flag=True, help="Print the steps and why, and change nothing.")
 @click.pass_obj
 def tick(folder: Path, *, dry_run: bool) -> None:
-    """Do one heartbeat and print what it did; exit status 1 when something needs a person.
+    """Do one heartbeat and print what it did. Exit status 1 when something needs a person.
 
     Example: gatekeeper --gate /srv/gate tick --dry-run
     """

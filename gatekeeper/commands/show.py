@@ -25,7 +25,7 @@ _LOG_LINES = 40
 @as_json
 @click.pass_obj
 def show(folder: Path, request: str, *, as_json: bool) -> None:
-    """Show a request: what it asks, where it stands and why, what changed, its records.
+    """Show one request. What it asks, where it stands and why, what it changes, its records.
 
     Example: gatekeeper show fix-42
     """

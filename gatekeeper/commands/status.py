@@ -16,7 +16,7 @@ from gatekeeper.policy.answer import shown
 @as_json
 @click.pass_obj
 def status(folder: Path, *, as_json: bool) -> None:
-    """Show the Librarian, the queue and the sites; what is blocked comes first.
+    """Show the Librarian, the queue and the sites. What is blocked comes first.
 
     Example: gatekeeper --gate /srv/gate status
     """

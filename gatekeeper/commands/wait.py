@@ -7,12 +7,15 @@ from pathlib import Path
 
 import click
 
+from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, looking, print_json, reason_json
 from gatekeeper.commands.show import find
 from gatekeeper.config.units import seconds
 from gatekeeper.errors import Exit
-from gatekeeper.model import Result, State
+from gatekeeper.librarian import survey
+from gatekeeper.model import REQUESTS, RESULTS, Result, State
 from gatekeeper.policy.answer import shown
+from gatekeeper.repo.git import Git
 
 _GLANCE = 0.5
 _STATUS = {
@@ -38,25 +41,43 @@ _STATUS = {
 @as_json
 @click.pass_obj
 def wait(folder: Path, request: str, *, timeout: float, as_json: bool) -> None:
-    """Wait until the newest attempt of a request is shipped, blocked or ended, and say so.
+    """Wait for the outcome of a request. Its newest attempt is shipped, blocked or ended.
 
     Exit status: 0 shipped, 10 blocked or held, 12 withdrawn, rejected or expired, 13 rolled back, 75 still waiting.
     Example: gatekeeper wait fix-42 --timeout 2m
     """
     deadline = time.monotonic() + timeout
-    last: tuple[State, str] | None = None
-    while True:
-        with looking(folder) as gate:
-            result = find(gate, request)
-        status = status_of(result)
-        late = time.monotonic() >= deadline or _too_early(result, deadline - time.monotonic())
-        if status is not None or late:
-            _tell(result, status if status is not None else Exit.WAITING, as_json=as_json)
-        seen = (result.state, result.reason.text if result.reason else "")
-        if seen != last and not as_json:
-            click.echo(f"{request} is {result.state}{f': {shown(seen[1])}' if seen[1] else ''}", err=True)
-        last = seen
-        time.sleep(min(_GLANCE, max(0.0, deadline - time.monotonic())))
+    glanced, told = "", ""
+    with Git(gate_in(folder).repo) as git:
+        while True:
+            if (moved := _glance(git, request)) != glanced or not glanced:
+                glanced, (result, position) = moved, _look(folder, request)
+                if (line := _line(result, position)) != told and not as_json:
+                    click.echo(line, err=True)
+                told = line
+            status = status_of(result)
+            left = deadline - time.monotonic()
+            if status is not None or left <= 0 or _too_early(result, left):
+                _tell(result, position, status if status is not None else Exit.WAITING, as_json=as_json)
+            time.sleep(min(_GLANCE, left))
+
+
+def _glance(git: Git, request: str) -> str:
+    """Return what moves when anything about the request does: its result, and which requests are open."""
+    return git.text("for-each-ref", "--format=%(objectname) %(refname)", f"{RESULTS}{request}", REQUESTS)
+
+
+def _look(folder: Path, request: str) -> tuple[Result, int | None]:
+    with looking(folder) as gate:
+        result = find(gate, request)
+        places = survey.places(gate, gate.git.refs())
+    return result, next((place.position for place in places if place.result.id == result.id), None)
+
+
+def _line(result: Result, position: int | None) -> str:
+    where = f", number {position} in the queue" if position else ""
+    why = f": {shown(result.reason.text)}" if result.reason else ""
+    return f"{result.id} is {result.state}{where}{why}"
 
 
 def status_of(result: Result) -> Exit | None:
@@ -73,7 +94,7 @@ def _too_early(result: Result, left: float) -> bool:
     return datetime.fromisoformat(result.not_before) > datetime.fromtimestamp(time.time() + left, UTC)
 
 
-def _tell(result: Result, status: Exit, *, as_json: bool) -> None:
+def _tell(result: Result, position: int | None, status: Exit, *, as_json: bool) -> None:
     where = f" in {result.version}" if result.version else ""
     why = f": {result.reason.code} {shown(result.reason.text)}" if result.reason else ""
     if as_json:
@@ -81,6 +102,7 @@ def _tell(result: Result, status: Exit, *, as_json: bool) -> None:
             id=result.id,
             tip=result.tip,
             state=str(result.state),
+            position=position,
             version=result.version,
             reason=reason_json(result.reason),
             not_before=result.not_before,
