@@ -8,7 +8,8 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, doors
 from gatekeeper.librarian.building import make_ready
-from gatekeeper.librarian.observe import Recollection
+from gatekeeper.librarian.lived import target
+from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.refiling import refile
 from gatekeeper.librarian.repairing import repair
 from gatekeeper.model import (
@@ -16,10 +17,8 @@ from gatekeeper.model import (
     FROZEN,
     KEEP,
     NO_OID,
-    RELEASE,
     REQUESTS,
     RESULTS,
-    TAGS,
     Decision,
     Oid,
     Reason,
@@ -27,9 +26,7 @@ from gatekeeper.model import (
     RequestId,
     Result,
     State,
-    Version,
 )
-from gatekeeper.policy import versions
 from gatekeeper.policy.step import Snapshot
 from gatekeeper.process import Cancel
 from gatekeeper.repo import records, results, spool, verdicts
@@ -212,11 +209,11 @@ def _rollback(
     gate: Gate, seen: Snapshot, decision: Decision, mind: Recollection, cancel: Cancel, tell: Tell
 ) -> Reason | None:
     """Ship the tree of an older version as a new one; checks are asked again only when its builds are gone."""
-    target = _target(gate, seen, decision.args.get("version", ""))
-    if isinstance(target, str):
-        _decline(gate, decision, target, Exit.NOT_FOUND)
+    aim = target(gate, seen.release, decision.args.get("version", ""))
+    if isinstance(aim, str):
+        _decline(gate, decision, aim, Exit.NOT_FOUND)
         return None
-    to, commit = target
+    to, commit = aim
     tree = gate.git.tree_of(commit)
     blocker = _migrations(gate, seen, tree, decision) or make_ready(gate, tree, mind, cancel, tell)
     if blocker is not None:
@@ -255,27 +252,6 @@ def _ended(gate: Gate, decision: Decision, freight: Cargo, ended: protocol.Outco
                 gate, decision, "A build's output had changed on disk; it was thrown away. Ask again.", Exit.FAILED
             )
             return None
-
-
-def _target(gate: Gate, seen: Snapshot, wanted: str) -> tuple[Version, Oid] | str:
-    """Find the version to go back to: the one named, which must have been live, or the one before."""
-    chain = gate.git.text("rev-list", "--first-parent", RELEASE).splitlines()
-    names = {ref.removeprefix(TAGS): gate.git.resolve(f"{ref}^{{commit}}") for ref in gate.git.refs(TAGS + "v*")}
-    live = {Version(name): oid for name, oid in names.items() if oid in chain and versions.parse(name)}
-    if wanted:
-        named = Version(wanted if wanted.startswith("v") else f"v{wanted}")
-        found = live.get(named)
-        if found is None:
-            last = ", ".join(sorted(live, key=lambda name: chain.index(live[name] or ""))[:5])
-            return f"{named} was never live here. The last versions: {last}."
-        return named, found
-    before = [(chain.index(oid), name) for name, oid in live.items() if oid and oid != seen.release.commit]
-    present = seen.release.tree
-    for _, name in sorted(before):
-        oid = live[name]
-        if oid and gate.git.tree_of(oid) != present:
-            return name, oid
-    return "There is no older version with another content to go back to."
 
 
 def _migrations(gate: Gate, seen: Snapshot, tree: Oid, decision: Decision) -> str | None:
