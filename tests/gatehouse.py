@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from gatekeeper.sites import procfs
 from gatekeeper.sites.target import LocalTarget
 
 ROOT = Path(__file__).parents[1]
+_PATIENCE = 60.0
 PM2 = ROOT / "node_modules" / ".bin" / "pm2"
 
 SERVER = """const http = require('http'), fs = require('fs'), path = require('path');
@@ -317,11 +319,14 @@ def librarian(gate: Gatehouse) -> Iterator["subprocess.Popen[str]"]:
     """Run the Librarian as a program, and end it as an operator would."""
     argv = [sys.executable, "-u", "-m", "gatekeeper", "--gate", str(gate.home.path), "run"]
     with subprocess.Popen(argv, env=gate.env, stderr=subprocess.PIPE, text=True) as process:
+        guard = threading.Timer(_PATIENCE, process.kill)  # so that waiting for its words always ends
+        guard.start()
         try:
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
+            guard.cancel()
 
 
 def until(process: "subprocess.Popen[str]", words: str) -> list[str]:
