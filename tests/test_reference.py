@@ -105,5 +105,12 @@ def test_every_link_leads_somewhere() -> None:
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
 
 
+def test_every_module_that_the_architecture_names_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"(?:[a-z_]+/)*[a-z_]+\.py|[a-z_]+/(?=[ `])", page))
+    assert len(named) > 15
+    assert [name for name in named if not any((top / name).exists() for top in (ROOT, ROOT / "gatekeeper"))] == []
+
+
 def test_the_readme_promises_what_this_version_holds() -> None:
     assert "enforced" not in README.lower()
