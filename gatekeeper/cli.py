@@ -11,7 +11,21 @@ from pathlib import Path
 import click
 
 import gatekeeper
-from gatekeeper.commands import audit, changelog, config, decide, demo, explain, init, log, run, show, status, wait
+from gatekeeper.commands import (
+    agents,
+    audit,
+    changelog,
+    config,
+    decide,
+    demo,
+    explain,
+    init,
+    log,
+    run,
+    show,
+    status,
+    wait,
+)
 from gatekeeper.errors import Exit, GateError
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
@@ -30,7 +44,7 @@ def cli(context: click.Context, home: str | None) -> None:
 for _command in (
     *(demo.demo, init.init, config.config, run.run, run.tick),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
-    *(*decide.COMMANDS, audit.audit),
+    *(*decide.COMMANDS, audit.audit, agents.agents),
 ):
     cli.add_command(_command)
 
