@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install
 NPM := npm ci --silent --no-audit --no-fund
 
-.PHONY: help demo test lint check setup clean
+.PHONY: help demo test check lint types imports setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,13 +18,17 @@ demo: .venv/demo.done node_modules/done  ## play the whole story on six real sit
 test: setup  ## run the whole test suite; some of it: make test ARGS="tests/policy -x"
 	pytest $(ARGS)
 
-check: lint  ## lint, types and import rules
-	mypy
-	lint-imports
+check: lint types imports  ## lint, types and import rules
 
 lint: setup  ## ruff, both ways
 	ruff check .
 	ruff format --check .
+
+types: setup  ## mypy --strict
+	mypy
+
+imports: setup  ## which layer may import which
+	lint-imports
 
 setup: .venv/dev.done node_modules/done  ## install what tests and checks need
 	@.ci/system
