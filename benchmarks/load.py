@@ -50,7 +50,7 @@ def _measure(gate: Gatehouse, act: Callable[[Gatehouse, str], None], rate: float
     before = gate.version
     clear(gate)
     gate.cli("tick")
-    key = f"{act.__name__.strip('_')}-{number}"
+    key = f"{act.__name__.strip('_').replace('_', '-')}-{number}"
     if act is not _roll_back:
         _ask_for(gate, act, key)
     with Traffic(gate.ports, rate=rate) as traffic:

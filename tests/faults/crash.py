@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import gatehouse
 from gatehouse import PM2, ROOT, Gatehouse, build
 
 from faults.whole import assert_whole
@@ -22,6 +24,7 @@ VICTIM = Path(__file__).with_name("victim.py")
 SITES = ("one", "two", "three")
 _HEAD = """[gate]
 heartbeat = "15m"
+max_train = 20
 [pm2]
 command = ["{pm2}"]
 [verify]
@@ -46,6 +49,8 @@ health_timeout = "2500ms"
 soak = "100ms"
 boot_check = false
 """
+_LEAVES = "server.close(() => process.exit(0))"
+_LINGERS = "server.close(() => setTimeout(() => process.exit(0), 300))"
 _numbers = itertools.count(1)
 
 Act = dict[str, Any]
@@ -53,8 +58,11 @@ Act = dict[str, Any]
 
 @contextmanager
 def faulty_gate(names: Sequence[str] = SITES, *, mode: str = "cluster", head: str = _HEAD) -> Iterator[Gatehouse]:
-    """Live sites, checks that take no time, and a folder of its own for temporary files."""
-    with build(names) as gate:
+    """Live sites, checks that take no time, and a folder of its own for temporary files.
+
+    The sites are well-behaved: they linger, for pm2 may have handed over one more connection.
+    """
+    with patch.object(gatehouse, "SERVER", gatehouse.SERVER.replace(_LEAVES, _LINGERS)), build(names) as gate:
         (gate.root / "tmp").mkdir()
         gate.env = {**gate.env, "TMPDIR": str(gate.root / "tmp")}
         sites = (_SITE.format(name=name, port=port, mode=mode) for name, port in gate.ports.items())

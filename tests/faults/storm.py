@@ -140,9 +140,10 @@ class Storm:
         """What the gate has blocked as bad after two interruptions, a person tries again."""
         for id_ in sorted(self.gate.open()):
             result = self.gate.result(id_)
-            if result.state is State.BLOCKED and "ALWAYS 500" not in self._text(result.tip):
+            interrupted = result.reason is not None and result.reason.code == "GATE-404"
+            if result.state is State.BLOCKED and interrupted and "ALWAYS 500" not in self._text(result.tip):
                 self.gate.cli("retry", id_)
-        if len(self.gate.open()) > 12:
+        if len(self.gate.open()) > 8:
             clear(self.gate)
             start_again(self.gate)
 
