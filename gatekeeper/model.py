@@ -211,13 +211,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A train up to one request: what `release` would be with it and all ahead of it. The first stage is `release`.
-
-    `checks` is None as long as a build of this stage has not passed: their keys hold the builds' outputs.
-    """
+    """A train up to one request: what `release` would be with it and all ahead of it. The first stage is `release`."""
 
     request: Request | None
     commit: Oid
     tree: Oid
     builds: tuple[Job, ...] = ()
-    checks: tuple[Job, ...] | None = None
+    checks: tuple[Job, ...] = ()

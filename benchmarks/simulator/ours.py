@@ -66,7 +66,7 @@ class Gatekeeper:
                 queue=queue[:window],
                 make=self._make,
                 verdicts=self.verdicts,
-                running=frozenset(self.running),
+                running={key: run.started or 0.0 for key, run in self.running.items()},
                 slots=self.setup.slots,
                 max_train=self.setup.max_train,
                 odds=(self.bad + 0.05 * _PRIOR) / (self.bad + len(self.engine.landed) + _PRIOR),

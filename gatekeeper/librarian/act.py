@@ -9,8 +9,9 @@ from gatekeeper.config.schema import DAY
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, decisions
-from gatekeeper.librarian.checking import check
-from gatekeeper.librarian.observe import Recollection, known_results, runs_digest, version_of
+from gatekeeper.librarian.checking import Checks
+from gatekeeper.librarian.observe import known_results, runs_digest, version_of
+from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
 from gatekeeper.model import BAD, KEEP, NO_OID, REQUESTS, RESULTS, Actor, Ask, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
@@ -34,8 +35,11 @@ class Hands:
     """What a step is carried out with, besides the gate: what is known, how to be stopped, who is told."""
 
     mind: Recollection
+    checks: Checks
     cancel: Cancel
     tell: Tell
+    knock: tuple[Cancel, ...] = ()
+    """Thrown when something new has come that need not interrupt the checks."""
 
 
 def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None:  # noqa: C901, PLR0911, PLR0912 - one line a step
@@ -62,12 +66,8 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
             return ship(gate, cargo.of_present(gate, seen.release, hands.mind), hands.tell)
         case steps.Mark():
             return _mark(gate, step, hands.tell)
-        case steps.Verify(stage, wanted, train):
-            names = ", ".join(request.id for request in train) or "release"
-            hands.tell(
-                f"verifying {names}: {', '.join(str(job.name) for job in wanted.jobs)} on tree {stage.tree[:12]}"
-            )
-            check(gate, wanted.jobs, hands.mind, hands.cancel, hands.tell)
+        case steps.Verify():
+            _verify(gate, step, hands)
         case steps.Ship():
             known = {standing.result.id: standing.result for standing in seen.standings}
             results = [known[request.id] for request in step.requests]
@@ -79,6 +79,26 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
         case _:
             assert_never(step)
     return None
+
+
+def _verify(gate: Gate, step: steps.Verify, hands: Hands) -> None:
+    """Let checks run beside what comes next; only when there is nothing else to do is their end waited for."""
+    for key in step.cancel:
+        hands.checks.stop(key)
+    if step.start:
+        names = ", ".join(result.id for result in step.line) or "release"
+        hands.tell(f"verifying {names}: {', '.join(str(run.job.name) for run in step.start)}")
+    for result in step.line:
+        if result.state is State.QUEUED:
+            gate.ledger.result(replace(result, state=State.VERIFYING, reason=None))
+    gate.ledger.commit("verifying")
+    for run in step.start:
+        hands.checks.start(run.job)
+    if not (step.cancel or step.start):
+        hands.checks.wait(hands.cancel, *hands.knock)
+    for knock in hands.knock:
+        knock.reset()
+    hands.checks.collect()
 
 
 def ship(gate: Gate, freight: Cargo, tell: Tell) -> Reason | None:
@@ -270,6 +290,7 @@ def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:
         return Reason("GATE-502", text)
     named = tuple(sites)
     hands.tell(f"bringing back {', '.join(named)}")
+    runs.save(gate.home.live_plan, live.moving(named))
     seen = gate.target.converge(live.runs, live.stamp, folder, only=named)
     sick = {name: site.reason for name, site in seen.items() if not site.healthy}
     gate.ledger.record("converged", ", ".join(named), sites=list(named), sick=sick)

@@ -2,7 +2,7 @@
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.checking import Tell, check
-from gatekeeper.librarian.observe import Recollection, ground
+from gatekeeper.librarian.recollection import Recollection, ground
 from gatekeeper.model import Job, Oid, Outcome
 from gatekeeper.process import Cancel
 from gatekeeper.repo import verdicts

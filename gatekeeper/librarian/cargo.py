@@ -6,17 +6,18 @@ from itertools import pairwise
 
 from gatekeeper import __version__
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.observe import Recollection, desired_runs, ground
+from gatekeeper.librarian.observe import desired_runs
+from gatekeeper.librarian.recollection import Recollection, ground
 from gatekeeper.model import TAGS, Oid, Release, RequestId, Result, Stage, State, Version
 from gatekeeper.policy import versions
 from gatekeeper.policy.step import Ship
 from gatekeeper.repo import verdicts
-from gatekeeper.ship import publish
+from gatekeeper.ship import publish, runs
 from gatekeeper.ship.plan import Cause, Landing, Phase, Plan
 from gatekeeper.ship.protocol import Cargo
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.ship.stage import Load, Output
-from gatekeeper.sites.run import Stamp
+from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.verify import jobs
 
 
@@ -34,10 +35,11 @@ def of_train(gate: Gate, step: Ship, results: Sequence[Result], mind: Recollecti
         tree=last.tree,
         landings=tuple(Landing(result.id, result.tip) for result in results),
     )
+    made = load(gate, last.tree, mind)
     return Cargo(
         plan=plan,
-        load=load(gate, last.tree, mind),
-        live=live_plan(gate, plan),
+        load=made,
+        live=live_plan(gate, plan, made),
         intents=tuple(result.ask.intent for result in results) or (_imported(gate, base.commit),),
         results=tuple(results),
         final=tuple(_landed(result, version) for result in results),
@@ -55,10 +57,11 @@ def of_present(gate: Gate, release: Release, mind: Recollection) -> Cargo:
     version = release.version
     assert version is not None  # noqa: S101 - only a live release is reconfigured
     plan = Plan(Phase.CANDIDATE, Cause.RECONFIGURE, version, release.commit, release.tree, ())
-    live = live_plan(gate, plan)
+    made = load(gate, release.tree, mind)
+    live = live_plan(gate, plan, made)
     count = len(list(gate.home.releases.glob(f"{live.folder}*")))
     fresh = replace(live, folder=f"{live.folder}.{count}" if count else live.folder)
-    return Cargo(plan, load(gate, release.tree, mind), fresh, ("sites.toml changed how the sites run",))
+    return Cargo(plan, made, fresh, ("sites.toml changed how the sites run",))
 
 
 def of_rollback(
@@ -70,10 +73,11 @@ def of_rollback(
     trailers = [("Rollback-To", to), ("Version", version), *(("Takes-Out", result.id) for result in taken_out)]
     candidate = publish.single_commit(gate, tree=tree, parent=release.commit, subject=subject, trailers=trailers)
     plan = Plan(Phase.CANDIDATE, Cause.ROLLBACK, version, candidate, tree, ())
+    made = load(gate, tree, mind)
     return Cargo(
         plan=plan,
-        load=load(gate, tree, mind),
-        live=live_plan(gate, plan),
+        load=made,
+        live=live_plan(gate, plan, made),
         intents=(subject,),
         final=tuple(replace(result, state=State.ROLLED_BACK, version=version) for result in taken_out),
         told={"rollback_to": to, "takes_out": [result.id for result in taken_out], **_rules(gate)},
@@ -106,10 +110,22 @@ def load(gate: Gate, tree: Oid, mind: Recollection) -> Load:
     return Load(tree, outputs, jobs.present(gate.config, place))
 
 
-def live_plan(gate: Gate, plan: Plan) -> LivePlan:
-    """Return how the sites run when the plan is live."""
+def live_plan(gate: Gate, plan: Plan, made: Load) -> LivePlan:
+    """Return how the sites run when the plan is live; with `reload = "changed"` some keep their process."""
     folder = gate.home.release(plan.version, plan.candidate).name
-    return LivePlan(Stamp(plan.version, plan.candidate), folder, desired_runs(gate, plan.tree))
+    wanted = desired_runs(gate, plan.tree)
+    inputs = {str(run.name): _inputs(gate, made, run) for run in wanted}
+    live = LivePlan(Stamp(plan.version, plan.candidate), folder, wanted, inputs)
+    return live.keeping(runs.load(gate.home.live_plan)) if gate.config.gate.reload == "changed" else live
+
+
+def _inputs(gate: Gate, made: Load, run: SiteRun) -> str:
+    """Return a digest of all that a site is made of."""
+    site = made.sites[run.name]
+    paths = (site.path, *site.uses)
+    content = [[entry.path, entry.mode, entry.oid] for entry in gate.git.entries(made.tree, *paths)]
+    built = [[o.path, o.digest] for o in made.outputs if any(jobs.within(o.path, path) for path in paths)]
+    return jobs.digest([content, built, repr(run)])
 
 
 def _touches(gate: Gate, train: Sequence[Stage], mind: Recollection) -> dict[RequestId, frozenset[str]]:

@@ -1,12 +1,14 @@
-"""Runs the jobs that a step asks for, side by side, and keeps what they said as verdicts."""
+"""Runs jobs side by side while other things go on, and keeps what they said as verdicts."""
 
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+import select
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.observe import Recollection
+from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Job, Oid, Outcome, Verdict
 from gatekeeper.process import Cancel
 from gatekeeper.repo import verdicts
@@ -16,45 +18,106 @@ Tell = Callable[[str], None]
 """Shows a person a line of progress."""
 
 
-def check(gate: Gate, jobs: tuple[Job, ...], mind: Recollection, cancel: Cancel, tell: Tell) -> tuple[Verdict, ...]:
-    """Run every job, keep and record its verdict, and return those that came to an end before `cancel`.
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """A job that was started: how to stop it, and where its answer will be."""
 
-    One that fails or runs out of time is run once more before it counts; a different answer then is a flake.
-    """
-    with ThreadPoolExecutor(gate.config.verify.jobs) as pool:
-        said = list(pool.map(lambda job: _verdict(gate, job, mind, cancel, tell), jobs))
-    known = tuple(verdict for verdict in said if verdict is not None)
-    if known:
-        for verdict in known:
-            work, tree = mind.works[verdict.key]
-            _record(gate, verdict, work.job, tree)
-        gate.ledger.move(verdicts.add(gate.signer, known, at=gate.clock()))
-        gate.ledger.commit("verdicts")
-    return known
+    brake: Cancel
+    answer: Future[Verdict | Interrupted]
 
 
-def _verdict(gate: Gate, job: Job, mind: Recollection, cancel: Cancel, tell: Tell) -> Verdict | None:
-    work, tree = mind.works[job.key]
-    first = _run(gate, job, tree, mind, cancel)
-    if first is None or first.outcome is Outcome.PASSED:
-        return _told(first, tell)
-    second = run(gate, work, tree, cancel=cancel, attempt=2)
-    if isinstance(second, Interrupted):
-        return None
-    return _told(replace(second, flaky=second.outcome is not first.outcome), tell)
+class Checks:
+    """The jobs of one heartbeat. Threads run them; only the caller's thread writes down what they said."""
 
+    def __init__(self, gate: Gate, mind: Recollection, tell: Tell) -> None:
+        self._gate, self._mind, self._tell = gate, mind, tell
+        self._pool = ThreadPoolExecutor(gate.config.verify.jobs)
+        self._ended = Cancel()
+        self._going: dict[str, _Going] = {}
+        self._stopping: list[_Going] = []
 
-def _run(gate: Gate, job: Job, tree: Oid, mind: Recollection, cancel: Cancel) -> Verdict | None:
-    work, _ = mind.works[job.key]
-    said = run(gate, work, tree, cancel=cancel, attempt=1)
-    return None if isinstance(said, Interrupted) else said
+    def start(self, job: Job) -> None:
+        """Run a job; when it said something before, it is asked once more."""
+        known = verdicts.lookup(self._gate.git, (job.key,)).get(job.key)
+        work, tree = self._mind.works[job.key]
+        brake = Cancel()
+        answer = self._pool.submit(run, self._gate, work, tree, cancel=brake, attempt=known.runs + 1 if known else 1)
+        answer.add_done_callback(lambda _: self._ended.throw())
+        self._going[job.key] = _Going(brake, answer)
+        self._mind.running[job.key] = self._gate.clock()
 
+    def stop(self, key: str) -> None:
+        """End a job that does not matter any more; it says nothing."""
+        going = self._going.pop(key)
+        del self._mind.running[key]
+        going.brake.throw()
+        self._stopping.append(going)
 
-def _told(verdict: Verdict | None, tell: Tell) -> Verdict | None:
-    if verdict is not None:
+    def collect(self) -> tuple[Verdict, ...]:
+        """Keep and record what has come to an end. Raises what stopped a job from being run at all."""
+        self._ended.reset()
+        said = [self._taken(key) for key, going in list(self._going.items()) if going.answer.done()]
+        known = tuple(verdict for verdict in said if verdict is not None)
+        if known:
+            for verdict in known:
+                work, tree = self._mind.works[verdict.key]
+                _record(self._gate, verdict, work.job, tree)
+            self._gate.ledger.move(verdicts.add(self._gate.signer, known, at=self._gate.clock()))
+            self._gate.ledger.commit("verdicts")
+        return known
+
+    def wait(self, *others: Cancel) -> None:
+        """Return when a job has come to an end, or one of the others is thrown."""
+        select.select([self._ended, *others], [], [])
+
+    def close(self) -> None:
+        """Stop whatever runs, and wait until it has ended."""
+        everything = (*self._going.values(), *self._stopping)
+        for going in everything:
+            going.brake.throw()
+        self._pool.shutdown()
+        for going in everything:
+            going.brake.close()
+        self._ended.close()
+        self._mind.running.clear()
+
+    def _taken(self, key: str) -> Verdict | None:
+        going = self._going.pop(key)
+        del self._mind.running[key]
+        going.brake.close()
+        said = going.answer.result()
+        if isinstance(said, Interrupted):
+            return None
+        self._mind.asked.add(key)
+        before = verdicts.lookup(self._gate.git, (key,)).get(key)
+        verdict = _together(before, said)
         flaky = " (another answer than the first time)" if verdict.flaky else ""
-        tell(f"  {verdict.job}: {verdict.outcome} in {verdict.seconds:.1f} s{flaky}")
-    return verdict
+        again = f", {verdict.runs} times" if verdict.runs > 1 else ""
+        self._tell(f"  {verdict.job}: {verdict.outcome}{again} in {verdict.seconds:.1f} s{flaky}")
+        return verdict
+
+
+def check(gate: Gate, jobs: Iterable[Job], mind: Recollection, cancel: Cancel, tell: Tell) -> tuple[Verdict, ...]:
+    """Run every job to its verdict, a failing one twice, and return those that were reached before `cancel`."""
+    waiting, sure = list(jobs), list[Verdict]()
+    with closing(Checks(gate, mind, tell)) as checks:
+        while (waiting or mind.running) and not cancel.thrown:
+            for job in waiting:
+                checks.start(job)
+            checks.wait(cancel)
+            said = checks.collect()
+            again = [verdict for verdict in said if verdict.outcome is not Outcome.PASSED and verdict.runs == 1]
+            sure += [verdict for verdict in said if verdict not in again]
+            waiting = [mind.works[verdict.key][0].job for verdict in again]
+    return tuple(sure)
+
+
+def _together(before: Verdict | None, said: Verdict) -> Verdict:
+    """A failure counts when it came twice; a different answer for the same key is a flake."""
+    if before is None:
+        return said
+    same = (before.outcome is Outcome.PASSED) == (said.outcome is Outcome.PASSED)
+    return replace(said, runs=before.runs + 1 if same else 1, flaky=before.flaky or not same)
 
 
 def _record(gate: Gate, verdict: Verdict, job: Job, tree: Oid) -> None:
@@ -77,4 +140,5 @@ def _record(gate: Gate, verdict: Verdict, job: Job, tree: Oid) -> None:
         log_digest=printed,
         output=verdict.output,
         flaky=verdict.flaky,
+        runs=verdict.runs,
     )

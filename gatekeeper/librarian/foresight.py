@@ -1,14 +1,13 @@
 """What the next heartbeat would do, in words. Moves no ref, touches no site; trial merges leave objects behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.cargo import next_version
-from gatekeeper.librarian.observe import Recollection, observe
-from gatekeeper.model import Reason, State
-from gatekeeper.policy import verification
+from gatekeeper.librarian.observe import observe
+from gatekeeper.librarian.recollection import Recollection
+from gatekeeper.model import Reason, Request, State
 from gatekeeper.policy.step import Snapshot, Standing
-from gatekeeper.policy.verification import Guilty, Ready, ReleaseRed, Run
 
 
 def foresee(gate: Gate) -> tuple[str, ...]:
@@ -54,27 +53,26 @@ def _stands(standing: Standing) -> str:
 
 
 def _train(gate: Gate, seen: Snapshot) -> Iterator[str]:
-    requests = [stage.request for stage in seen.train if stage.request is not None]
-    live = seen.release.version is not None
-    if not requests and live:
+    plan = seen.plan
+    ready = () if plan.ready is None else tuple(s.request for s in plan.ready.stages if s.request is not None)
+    if not (plan.line or plan.ready or plan.start):
         yield "rest: nothing is waiting to be shipped"
         return
-    for request in requests:
+    for request in plan.line:
         yield f"merge: {request.id} ({request.ask.intent})"
-    answer = verification.examine(seen.train, seen.verdicts, live=live)
-    match answer:
-        case Run(stage, jobs):
-            yield f"verify: {', '.join(str(job.name) for job in jobs)} on tree {stage.tree[:12]}"
-            yield f"then, if all pass, ship: {_version(gate, seen)} to all sites"
-        case Guilty(request, job):
-            yield f"block: {request.id}, {job.name} fails with it"
-        case ReleaseRed(job):
-            yield f"stop: `release` itself fails {job.name}"
-        case Ready() if seen.closed is not None:
-            yield f"wait: {seen.closed.reason.text}"
-        case Ready():
-            yield f"ship: {_version(gate, seen)} to all sites; every check is known to pass"
+    for run in plan.start:
+        yield f"verify: {run.job.name} on tree {run.stage.tree[:12]}"
+    if plan.guilty is not None:
+        yield f"block: {plan.guilty.request.id}, {plan.guilty.job.name} fails with it"
+    elif plan.ready is not None and seen.closed is not None:
+        yield f"wait: {seen.closed.reason.text}"
+    elif plan.ready is not None:
+        yield f"ship: {_version(gate, ready)} to all sites; every check is known to pass"
+    elif plan.start:
+        yield f"then, if all pass, ship: {_version(gate, plan.line)} to all sites"
+    for red in plan.red:
+        yield f"alert: `release` itself fails {red.job.name}"
 
 
-def _version(gate: Gate, seen: Snapshot) -> str:
-    return next_version(gate, (stage.request.ask.bump for stage in seen.train if stage.request is not None))
+def _version(gate: Gate, requests: Iterable[Request]) -> str:
+    return next_version(gate, (request.ask.bump for request in requests))

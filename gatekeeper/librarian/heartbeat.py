@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from gatekeeper import messages
@@ -9,11 +10,13 @@ from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.act import Hands, act
+from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.keeping import keep_house
-from gatekeeper.librarian.observe import Recollection, observe
+from gatekeeper.librarian.observe import observe
+from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason, Result
 from gatekeeper.policy import overdue
-from gatekeeper.policy.step import Rest, Snapshot, Step, next_step
+from gatekeeper.policy.step import Rest, Snapshot, Step, Verify, next_step
 from gatekeeper.process import Cancel
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.ledger import utc
@@ -31,18 +34,24 @@ class Beat:
     alarms: tuple[Reason, ...]
 
 
-def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float) -> Beat:
+def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float, knock: tuple[Cancel, ...] = ()) -> Beat:
     """Do everything that can be done now. Stops between steps when `cancel` is thrown.
 
     Raises GateError when the sites, the sandbox or the disk are not usable: the next heartbeat tries again.
     """
-    mind, alarms, last, repeated = Recollection(), list[Reason](), None, 0
-    hands = Hands(mind, cancel, tell)
+    mind = Recollection()
     _note(gate, period)
+    with closing(Checks(gate, mind, tell)) as checks:
+        return _work(gate, Hands(mind, checks, cancel, tell, knock))
+
+
+def _work(gate: Gate, hands: Hands) -> Beat:
+    mind, cancel = hands.mind, hands.cancel
+    alarms, last, repeated = list[Reason](), None, 0
     while not cancel.thrown:
         seen = observe(gate, mind)
         step = next_step(seen)
-        repeated = repeated + 1 if step == last else 0
+        repeated = repeated + 1 if step == last and step != Verify() else 0
         if repeated == _SAME:
             raise GateError(
                 f"The step {type(step).__name__} leads nowhere.", code="GATE-506", hints=("gatekeeper log",)

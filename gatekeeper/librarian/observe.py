@@ -1,14 +1,14 @@
 """Reads everything that the next step is decided on, and nothing else: one snapshot."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
-from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.arrival import arrival, imagined
+from gatekeeper.librarian.planning import plan
+from gatekeeper.librarian.recollection import Recollection, ground_of
 from gatekeeper.librarian.spent import ended, id_of, spent, unheard
-from gatekeeper.librarian.train import Formed, Memory, Yard
+from gatekeeper.librarian.train import Formed, Yard
 from gatekeeper.librarian.watch import tampering
 from gatekeeper.librarian.windows import closed
 from gatekeeper.model import (
@@ -19,42 +19,27 @@ from gatekeeper.model import (
     RESULTS,
     SHIPPING,
     TAGS,
-    Job,
     Oid,
     Ref,
     Release,
     RequestId,
     Result,
-    Stage,
     State,
-    Verdict,
     Version,
 )
 from gatekeeper.policy import overdue, versions
+from gatekeeper.policy.planner import Plan
 from gatekeeper.policy.step import Arrival, Snapshot, Standing
-from gatekeeper.repo import results, spool, verdicts
+from gatekeeper.repo import results, spool
 from gatekeeper.repo.create import PLACEHOLDER
+from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.sign import EMAIL
 from gatekeeper.ship import runs
+from gatekeeper.ship.runs import LivePlan
 from gatekeeper.sites.run import SiteRun
+from gatekeeper.sites.target import SiteSeen
 from gatekeeper.verify import jobs
-from gatekeeper.verify.jobs import Ground, Work, digest
-
-
-@dataclass(slots=True)
-class Recollection:
-    """What one heartbeat need not find out twice."""
-
-    memory: Memory = field(default_factory=Memory)
-    results: dict[Oid, Result] = field(default_factory=dict)
-    toolchain: str | None = None
-    works: dict[str, tuple[Work, Oid]] = field(default_factory=dict)
-    """Every job seen, by key, and a tree to run it on."""
-    swept: set[RequestId] = field(default_factory=set)
-    """Refs that were to be deleted: tried once a heartbeat."""
-    looked_after: bool = False
-    """Sites that ail are brought back once a heartbeat, not again and again."""
-    first: tuple[RequestId, ...] = ()
+from gatekeeper.verify.jobs import digest
 
 
 def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapshot:
@@ -77,11 +62,12 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
     arrived = _arrivals(gate, open_tips, current, known, entries, everything=imagine)
     standing = [result for result in current.values() if not result.state.final]
-    standing += [imagined(arrival, number) for number, arrival in enumerate(arrived)] if imagine else []
-    formed, definitions = _form(gate, refs, release, standing, open_tips, mind)
+    now = utc(gate.clock())
+    standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
+    yard = Yard(gate.git, gate.signer, gate.config, release, mind.memory, gate.clock())
+    formed, definitions = _form(gate, refs, yard, standing, open_tips, mind)
     changed = _changed_sites(gate, release, refs)
-    asked = release.version is None or len(formed.stages) > 1 or bool(changed)
-    stages, found = _with_jobs(gate, formed, mind) if asked else (formed.stages, {})
+    asked = release.version is None or bool(formed.queue or changed or mind.running)
     return Snapshot(
         release=release,
         leftovers=tuple(r for r in current.values() if r.state is State.SHIPPED and r.id not in mind.swept),
@@ -94,8 +80,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         changed_sites=changed,
         ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
         standings=formed.standings,
-        train=stages,
-        verdicts=found,
+        plan=plan(gate, yard, formed.queue, known.values(), mind) if asked else Plan(),
         closed=closed(gate, FROZEN in refs),
         bad_trees=frozenset(Oid(ref.removeprefix(BAD)) for ref in refs if ref.startswith(BAD)),
         definitions=definitions,
@@ -132,38 +117,23 @@ def known_results(gate: Gate, refs: Mapping[Ref, Oid], mind: Recollection) -> di
 
 def desired_runs(gate: Gate, tree: Oid) -> tuple[SiteRun, ...]:
     """Return how the sites of a tree are to run by today's sites.toml."""
-    ground = _ground(gate, tree, "")
-    return runs.runs(gate.config, gate.home, ground.has)
-
-
-def ground(gate: Gate, tree: Oid, mind: Recollection) -> Ground:
-    """Return what the keys of a tree's jobs rest on."""
-    if mind.toolchain is None:
-        mind.toolchain = _toolchain(gate.config.verify.toolchain)
-    return _ground(gate, tree, mind.toolchain)
-
-
-def _ground(gate: Gate, tree: Oid, toolchain: str) -> Ground:
-    paths = [path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE]
-    oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.git.entries(tree, *paths)} if paths else {}
-    return Ground({**oids, jobs.WHOLE: tree}, toolchain, gate.config.verify.sandbox)
+    return runs.runs(gate.config, gate.home, ground_of(gate, tree).has)
 
 
 def _form(
     gate: Gate,
     refs: Mapping[Ref, Oid],
-    release: Release,
+    yard: Yard,
     standing: Iterable[Result],
     open_tips: Mapping[RequestId, Oid],
     mind: Recollection,
 ) -> tuple[Formed, dict[str, str]]:
     definitions = jobs.definitions(gate.config)
-    present: dict[str, str] = {"release": release.commit}
+    present: dict[str, str] = {"release": yard.release.commit}
     present |= {f"request {id_}": tip for id_, tip in open_tips.items()}
     present |= {f"definition {name}": key for name, key in definitions.items()}
     bad = {ref.removeprefix(BAD) for ref in refs if ref.startswith(BAD)}
     resting = {r.id: _as_it_is(r) for r in standing if _rests(r, present, bad)}
-    yard = Yard(gate.git, gate.signer, gate.config, release, mind.memory, gate.clock())
     return yard.form(tuple(standing), resting, mind.first), definitions
 
 
@@ -182,38 +152,6 @@ def _as_it_was(name: str, value: str, present: Mapping[str, str], bad: set[str])
     if name == "verdict":  # a verdict is a fact about its inputs: only `retry` takes it back
         return True
     return value in bad if name == "bad" else present.get(name) == value
-
-
-def _with_jobs(gate: Gate, formed: Formed, mind: Recollection) -> tuple[tuple[Stage, ...], dict[str, Verdict]]:
-    """Give every stage its jobs, and look their verdicts up; a build counts only while its output is there."""
-    grounds = [ground(gate, stage.tree, mind) for stage in formed.stages]
-    made = [jobs.builds(gate.config, each) for each in grounds]
-    known = _lookup(gate, (work.job for works in made for work in works))
-    known = {key: v for key, v in known.items() if not v.output or (gate.home.builds / key).is_dir()}
-    stages = []
-    for stage, each, works in zip(formed.stages, grounds, made, strict=True):
-        built = {w.job.key: known[w.job.key].output for w in works if w.job.key in known and known[w.job.key].output}
-        checks = jobs.checks(gate.config, each, built, works) if len(built) == len(works) else None
-        mind.works |= {work.job.key: (work, stage.tree) for work in (*works, *(checks or ()))}
-        own = None if checks is None else tuple(work.job for work in checks)
-        stages.append(Stage(stage.request, stage.commit, stage.tree, tuple(work.job for work in works), own))
-    return tuple(stages), known | _lookup(gate, (job for stage in stages for job in stage.checks or ()))
-
-
-def _lookup(gate: Gate, wanted: Iterable[Job]) -> dict[str, Verdict]:
-    return verdicts.lookup(gate.git, (job.key for job in wanted))
-
-
-def _toolchain(commands: Iterable[tuple[str, ...]]) -> str:
-    said = []
-    for argv in commands:
-        try:
-            done = process.run(argv, timeout=30)
-        except OSError as problem:
-            said.append(f"{argv}: {problem}")
-        else:
-            said.append(f"{argv}: {done.status} {done.text}")
-    return digest(said)
 
 
 def _arrivals(
@@ -268,15 +206,14 @@ def _ailing_sites(gate: Gate, release: Release) -> tuple[str, ...]:
     live = runs.load(gate.home.live_plan)
     if release.version is None or live is None:
         return ()
-    folder = gate.home.releases / live.folder
     seen = gate.target.observe(live.runs)
-    where = {run.name: str(folder / run.cwd.relative_to(gate.home.current)) for run in live.runs}
-    return tuple(
-        name
-        for name, site in seen.items()
-        if site.status != "static"
-        and (site.status != "online" or site.cwd != where[name] or site.version != live.stamp.version)
-    )
+    return tuple(run.name for run in live.runs if run.mode != "static" and _ails(gate, live, run, seen[run.name]))
+
+
+def _ails(gate: Gate, live: LivePlan, run: SiteRun, site: SiteSeen) -> bool:
+    footing = live.footing(run.name)
+    where = gate.home.releases / footing.folder / run.cwd.relative_to(gate.home.current)
+    return (site.status, site.cwd, site.version) != ("online", str(where), footing.stamp.version)
 
 
 def version_of(gate: Gate, tip: Oid) -> Version | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.arrival import arrival, imagined
-from gatekeeper.librarian.observe import Recollection, known_results, present_release, requests_in
+from gatekeeper.librarian.observe import known_results, present_release, requests_in
+from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
 from gatekeeper.model import FROZEN, RESULTS, Oid, Ref, Release, RequestId, Result, State
@@ -116,7 +117,9 @@ def _current(gate: Gate, request: RequestId, tip: Oid, known: Result | None, pus
     """Return the result of this very tip; a tip that the Librarian has not seen is queued behind all others."""
     if known is not None and known.tip == tip:
         return known
-    return imagined(arrival(gate, request, tip, pushed, known), int(gate.clock()))
+    at = str(pushed.fields["at"]) if pushed and "at" in pushed.fields else utc(gate.clock())
+    attempt = known.attempt + 1 if known else 1
+    return imagined(arrival(gate, request, tip, pushed, known), int(gate.clock()), at=at, attempt=attempt)
 
 
 def _shipped_at(gate: Gate, release: Release) -> str | None:
@@ -152,12 +155,12 @@ def _sites(gate: Gate) -> tuple[SiteState, ...]:
         site = seen[run.name]
         problem = _problem(site)
         if not problem and run.health is not None:
-            problem = ask_health(run.health, live.stamp.version, timeout=2.0) or ""
+            problem = ask_health(run.health, live.footing(run.name).stamp.version, timeout=2.0) or ""
         configured = gate.config.sites.get(run.name)
         host = configured.host if configured else None
-        own = run.mode != "static"
-        version = site.version if own else live.stamp.version
-        commit = site.commit if own else live.stamp.commit
+        counts = run.mode == "static" or run.name in live.kept
+        version = live.stamp.version if counts else site.version
+        commit = live.stamp.commit if counts else site.commit
         found.append(SiteState(run.name, host, site, version, commit, not problem, problem))
     return tuple(found)
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 
 from gatekeeper import messages
 from gatekeeper.config.schema import Config
+from gatekeeper.librarian.holds import Holds
 from gatekeeper.model import Argv, Oid, Reason, Release, Request, RequestId, Result, Stage, State
 from gatekeeper.policy import order
 from gatekeeper.policy.step import Standing
@@ -13,9 +13,10 @@ from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 from gatekeeper.repo.merge import Conflict, Merged, merge
 from gatekeeper.repo.sign import Signer
-from gatekeeper.verify.jobs import digest
 
 _SHOWN = 5
+_AHEAD = 4
+"""Trains that are looked ahead: requests behind a long queue of another surface need not wait for it."""
 _LOOKED_BACK = 500
 
 
@@ -24,14 +25,15 @@ class Memory:
     """Merges that were done before in this heartbeat: (ours, theirs) to what came of it."""
 
     merges: dict[tuple[Oid, Oid], tuple[Merged | Conflict, Oid | None]] = field(default_factory=dict)
-    own_paths: dict[tuple[Oid, Oid], frozenset[str]] = field(default_factory=dict)
+    holds: dict[Oid, Holds] = field(default_factory=dict)
+    """By the release that they are judged against."""
 
 
 @dataclass(frozen=True, slots=True)
 class Formed:
-    """The stages of the train, `release` first and without jobs, and where every open request stands."""
+    """Who merges, in the queue's order, and where every open request stands."""
 
-    stages: tuple[Stage, ...]
+    queue: tuple[Request, ...]
     standings: tuple[Standing, ...]
 
 
@@ -45,14 +47,25 @@ class Yard:
     release: Release
     memory: Memory
     now: float
+    approvals: dict[RequestId, str | None] = field(default_factory=dict)
+    alone: list[Request] = field(default_factory=list)
+    """Requests that only try: nobody is merged on them."""
+
+    @property
+    def holds(self) -> Holds:
+        """What is known of the holds on the present release."""
+        if self.release.commit not in self.memory.holds:
+            self.memory.holds[self.release.commit] = Holds(self.git, self.config.hold, self.release.commit)
+        return self.memory.holds[self.release.commit]
 
     def form(
         self, results: Sequence[Result], resting: Mapping[RequestId, Standing], first: Sequence[RequestId]
     ) -> Formed:
-        """Merge what can be merged, in the queue's order, up to `max_train`."""
+        """Merge what can be merged, in the queue's order, as far as the planner looks ahead."""
         tips = {result.tip: result.id for result in results}
         requests = [self._implied(as_request(r), tips) for r in results if r.id not in resting]
         known = {result.id: result for result in results}
+        self.approvals = {result.id: result.approval for result in results}
         stages = [Stage(None, self.release.commit, self.release.tree)]
         standings: dict[RequestId, Standing] = dict(resting)
         for request in order.order(requests, first=first):
@@ -60,7 +73,20 @@ class Yard:
                 request, known[request.id], stages
             )
             standings[request.id] = standing
-        return Formed(tuple(stages), tuple(standings.values()))
+        queue = [stage.request for stage in stages if stage.request is not None] + self.alone
+        return Formed(tuple(queue), tuple(standings.values()))
+
+    def line(self, requests: Sequence[Request]) -> tuple[Stage, ...]:
+        """Merge some of the queue on `release`; who does not merge without the others, or is held then, is left out."""
+        stages = [Stage(None, self.release.commit, self.release.tree)]
+        for request in requests:
+            outcome, commit = self._merge(stages[-1].commit, request)
+            if isinstance(outcome, Conflict) or commit is None or outcome.tree == stages[-1].tree:
+                continue
+            held = self.holds.judge(request, stages[-1].tree, outcome.tree)
+            if not held.why or held.content == self.approvals.get(request.id):
+                stages.append(Stage(request, commit, outcome.tree))
+        return tuple(stages)
 
     def _implied(self, request: Request, tips: Mapping[Oid, RequestId]) -> Request:
         """A request that holds another open one's commits depends on it, blocked or not, said or not."""
@@ -110,7 +136,9 @@ class Yard:
         if held is not None:
             return held
         assert commit is not None  # noqa: S101 - a merge without a conflict has one
-        if len(stages) <= self.config.gate.max_train and not (request.ask.try_only and len(stages) > 1):
+        if request.ask.try_only:
+            self.alone.append(request)
+        elif len(stages) <= self.config.gate.max_train * _AHEAD:
             stages.append(Stage(request, commit, outcome.tree))
         return Standing(result, State.QUEUED)
 
@@ -132,7 +160,7 @@ class Yard:
         if isinstance(on_release, Conflict):
             return self._blocked(request, result, on_release)
         ahead = [stage.request for stage in stages[1:] if stage.request is not None]
-        other = next((r for r in reversed(ahead) if self._own_paths(r) & set(found.paths)), ahead[-1])
+        other = next((r for r in reversed(ahead) if self.holds.own_paths(r) & set(found.paths)), ahead[-1])
         text = messages.reason("GATE-409", id=request.id, other=other.id, agent=other.agent.name)
         return Standing(result, State.QUEUED, Reason("GATE-409", text.strip()))
 
@@ -164,32 +192,16 @@ class Yard:
                 return other, agent
         return None, None
 
-    def _own_paths(self, request: Request) -> frozenset[str]:
-        key = (self.release.commit, request.tip)
-        if key not in self.memory.own_paths:
-            base = self.git.run("merge-base", self.release.commit, request.tip, allowed=(0, 1)).text or EMPTY_TREE
-            self.memory.own_paths[key] = frozenset(self.git.changed_paths(Oid(base), request.tip))
-        return self.memory.own_paths[key]
-
     def _held(self, request: Request, result: Result, before: Oid, after: Oid) -> Standing | None:
-        """A person must look at paths that [[hold]] names, and at what the merge changed that the request did not."""
-        changed = self.git.changed_paths(before, after)
-        asked = {path: hold.reason for path in changed for hold in self.config.hold if _matches(path, hold.paths)}
-        moved = dict.fromkeys(
-            set(changed) - self._own_paths(request), "the merge changes it, the request itself does not"
-        )
-        held = {**asked, **moved}
-        if not held:
+        held = self.holds.judge(request, before, after)
+        if not held.why or result.approval == held.content:
             return None
-        entries = self.git.entries(after, *sorted(held))
-        content = digest([request.tip, sorted(held), sorted((e.path, e.mode, e.oid) for e in entries)])
-        if result.approval == content:
-            return None
+        paths = sorted(held.why)
         text = messages.reason(
-            "GATE-406", id=request.id, files=sorted(held)[:_SHOWN], reason="; ".join(sorted(set(held.values())))
+            "GATE-406", id=request.id, files=paths[:_SHOWN], reason="; ".join(sorted(set(held.why.values())))
         )
         steps: tuple[Argv, ...] = (("gatekeeper", "approve", f"{request.id}@{request.tip[:12]}", "-m", "…"),)
-        rests_on = {"held": content}
+        rests_on = {"held": held.content}
         return Standing(result, State.HELD, Reason("GATE-406", " ".join(text.split()), steps), rests_on)
 
 
@@ -208,16 +220,3 @@ def as_request(result: Result) -> Request:
 
 def _update(request: RequestId) -> tuple[Argv, ...]:
     return (("git", "push", "--force", "origin", f"HEAD:request/{request}"),)
-
-
-def _matches(path: str, patterns: Sequence[str]) -> bool:
-    """`**/` stands for any folders or none, `*` for any characters of one name."""
-    return any(_match(path.split("/"), pattern.split("/")) for pattern in patterns)
-
-
-def _match(names: list[str], pattern: list[str]) -> bool:
-    if not pattern:
-        return not names
-    if pattern[0] == "**":
-        return any(_match(names[skip:], pattern[1:]) for skip in range(len(names) + 1))
-    return bool(names) and fnmatchcase(names[0], pattern[0]) and _match(names[1:], pattern[1:])

@@ -58,7 +58,7 @@ def tracks(stages: Sequence[Stage]) -> dict[JobName, list[Turn]]:
     """Return each job's turns along the stages."""
     found: dict[JobName, list[Turn]] = {}
     for at, stage in enumerate(stages):
-        present = {job.name: job for job in (*stage.builds, *(stage.checks or ()))}
+        present = {job.name: job for job in (*stage.builds, *stage.checks)}
         for name, job in present.items():
             track = found.setdefault(name, [Turn(0, stages[0], None)] if at else [])
             if not track or track[-1].job is None or track[-1].job.key != job.key:

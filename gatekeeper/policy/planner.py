@@ -14,6 +14,7 @@ The rules, in order:
 5. Slots that are left verify turns ahead of time, the likeliest to be needed first, down to one chance in five.
 6. The most requests whose jobs are all known to pass, without the others, ship at once, up to `max_train`: every key
    of the very tree that ships has passed, or fails on `release` too and is touched by none of them.
+   It waits for others only while their checks are known to take a few seconds.
 7. A time-out says nothing about the content: it is run again, then the first request that touches the job goes alone.
 """
 
@@ -31,6 +32,8 @@ _SURE = 2
 """A failure counts when the same state has failed this often."""
 _WORTH = 0.2
 """The chance of being needed below which a run ahead of time is not worth its slot."""
+_LINGER = 10.0
+"""Seconds: a train waits for companions whose checks take no longer than this, as a ship is not free either."""
 _STACKED = 8
 """How many batches may stand on each other; beyond that one of them fails almost for sure."""
 _PATIENCE = 2.0
@@ -68,6 +71,14 @@ class Guilty:
 
 
 @dataclass(frozen=True, slots=True)
+class Red:
+    """A job that fails on `release` itself."""
+
+    job: Job
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """These stages may ship; `red` are jobs that fail on `release` too and that no request of the train touched."""
 
@@ -83,7 +94,8 @@ class Scene:
     queue: tuple[Request, ...]
     make: Make
     verdicts: Verdicts
-    running: frozenset[str] = frozenset()
+    running: Mapping[str, float] = field(default_factory=dict)
+    """Keys that are being verified, and since when."""
     slots: int = 1
     max_train: int = 8
     odds: float = 0.05
@@ -103,11 +115,14 @@ class Plan:
     guilty: Guilty | None = None
     ready: Ready | None = None
     tried: Request | None = None
-    red: tuple[Verdict, ...] = ()
-    """What fails on `release` itself."""
+    red: tuple[Red, ...] = ()
     suspects: tuple[Suspect, ...] = ()
     line: tuple[Request, ...] = ()
     """Who is being verified."""
+    settled: bool = True
+    """Every job of `release` is known to pass or to fail."""
+    running: bool = False
+    """Something goes on that will say more."""
 
 
 def plan(scene: Scene) -> Plan:
@@ -137,6 +152,8 @@ class _Planner:
     suspects: list[Suspect] = field(default_factory=list)
     questioned: set[JobName] = field(default_factory=set)
     guilty: Guilty | None = None
+    lingers: bool = False
+    unsettled: bool = False
 
     def plan(self) -> Plan:
         scene = self.scene
@@ -147,25 +164,33 @@ class _Planner:
         lines = self._lines(tuple(r for r in queue if not r.ask.try_only)) if queue else []
         tried = self._tries(queue)
         ready = self._ready(base, ()) if starting or not (queue or scene.live) else self._ship(lines)
-        kept = frozenset(scene.running & self.useful)
+        kept = frozenset(scene.running) & self.useful
         start = self._start(scene.slots - len(kept))
         members = tuple(dict.fromkeys(r for line in lines for s in line.stages if (r := s.request) is not None))
-        return Plan(start, scene.running - kept, self.guilty, ready, tried, red, tuple(self.suspects), members)
+        return Plan(
+            start=start,
+            cancel=frozenset(scene.running) - kept,
+            guilty=self.guilty,
+            ready=ready,
+            tried=tried,
+            red=red,
+            suspects=tuple(self.suspects),
+            line=members,
+            settled=not self.unsettled,
+            running=bool(kept),
+        )
 
-    # What `release` itself says -------------------------------------------------------------------------------
-
-    def _release(self, base: Stage) -> tuple[Verdict, ...]:
+    def _release(self, base: Stage) -> tuple[Red, ...]:
         """Have every job of `release` answer; return what is red there for sure."""
         red = []
-        for job in (*base.builds, *(base.checks or ())):
+        for job in (*base.builds, *base.checks):
             said = self.scene.verdicts.get(job.key)
             if not self._settled(said) or job.key in self.scene.doubted:
+                self.unsettled |= any(True for _ in self._runs(Turn(0, base, job)))
                 self._want(2.0, Turn(0, base, job), again=True)
             elif said is not None and said.outcome is not Outcome.PASSED:
-                red.append(said)
+                red.append(Red(job, said))
         return tuple(red)
-
-    # Who goes on the line ---------------------------------------------------------------------------------------
 
     def _without_suspects(self) -> tuple[Request, ...]:
         present = {request.id: request.tip for request in self.scene.queue}
@@ -179,8 +204,6 @@ class _Planner:
         stages = self.scene.make(requests)
         at = first_of_each(bundles(stages, tracks(stages)), self.scene.max_train * min(self.scene.slots, _STACKED))
         return tuple(request for n in at if (request := stages[n].request) is not None)
-
-    # The lines, each without those that step aside from the one before -------------------------------------------
 
     def _lines(self, requests: tuple[Request, ...]) -> list[_Line]:
         rest, lines = self._bounded(requests), list[_Line]()
@@ -213,10 +236,19 @@ class _Planner:
             tip = min(first + size, last)
             failing = _fails(self.scene.odds, tip - first)
             self._want(weight, part.track[tip])
+            self.lingers |= self._soon(part.track[0], part.track[tip])
             if part.track[tip].passes(self.scene.verdicts) is None:
                 self._between(part.track, first, tip, weight * failing)
             weight *= 1 - failing
             first = tip
+
+    def _soon(self, before: Turn, turn: Turn) -> bool:
+        """Return whether a turn will be known in a moment, as far as the same job's last run tells."""
+        last = before.verdict(self.scene.verdicts)
+        if turn.job is None or turn.passes(self.scene.verdicts) is not None or last is None:
+            return False
+        since = self.scene.running.get(turn.job.key, self.scene.now)
+        return last.seconds <= _LINGER and self.scene.now - since <= _LINGER
 
     def _between(self, track: Sequence[Turn], passing: int, failing: int, weight: float) -> None:
         """Want the turns that a bisection would ask for if the last failed, while they are likely enough."""
@@ -270,13 +302,13 @@ class _Planner:
         elif control is None or self._settled(self.scene.verdicts.get(control.job.key)):
             self.guilty = self.guilty or Guilty(suspect.request, suspect.run.job, said, suspect.behind)
 
-    # What may ship ----------------------------------------------------------------------------------------------
-
     def _ship(self, lines: Sequence[_Line]) -> Ready | None:
         """Return the largest train of which every key is known; the later lines leave more out, and know more."""
         for line in sorted(lines, key=lambda line: -len(line.fit)):
             if line.fit:
                 chosen = self._train(line)
+                if self.lingers and len(chosen) < self.scene.max_train:
+                    return None
                 ready = self._ready(self.scene.make(chosen), chosen)
                 if ready is not None:
                     return ready
@@ -299,10 +331,10 @@ class _Planner:
         first, last = stages[0], stages[-1]
         if len(stages) != len(chosen) + 1:
             return None
-        before = {job.key for job in (*first.builds, *(first.checks or ()))} if self.scene.live else set[str]()
+        before = {job.key for job in (*first.builds, *first.checks)} if self.scene.live else set[str]()
         passed, red = [], []
         unknown = False
-        for job in (*last.builds, *(last.checks or ())):
+        for job in (*last.builds, *last.checks):
             said = self.scene.verdicts.get(job.key)
             if said is not None and said.outcome is Outcome.PASSED:
                 passed.append(said)
@@ -336,8 +368,6 @@ class _Planner:
                 if self._ready(stages, (request,)) is not None:
                     return request
         return None
-
-    # Wishes -----------------------------------------------------------------------------------------------------
 
     def _settled(self, said: Verdict | None) -> bool:
         return said is not None and (said.outcome is Outcome.PASSED or said.runs >= _SURE)

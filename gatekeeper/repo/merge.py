@@ -15,8 +15,9 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A merge that needs a person: the paths in conflict, in Git's order."""
+    """A merge that needs a person: the paths in conflict, in Git's order; in `tree` they hold conflict marks."""
 
+    tree: Oid
     paths: tuple[str, ...]
 
 
@@ -28,7 +29,7 @@ def merge(git: Git, ours: Oid, theirs: Oid, *, unrelated: bool = False) -> Merge
     tree, *paths = done.output.decode("utf-8", "surrogateescape").split("\0")
     if done.ok:
         return Merged(Oid(tree))
-    return Conflict(tuple(path for path in paths if path))
+    return Conflict(Oid(tree), tuple(path for path in paths if path))
 
 
 def three_way(git: Git, *, base: Oid, ours: Oid, theirs: Oid) -> Merged | Conflict:

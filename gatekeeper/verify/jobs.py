@@ -64,8 +64,11 @@ def builds(config: Config, ground: Ground) -> tuple[Work, ...]:
 
 
 def checks(config: Config, ground: Ground, built: Mapping[str, str], made: Iterable[Work]) -> tuple[Work, ...]:
-    """Return the checks and boots of this tree. `built` maps the keys of its builds to their outputs' digests."""
-    left = tuple((output, work.job.key, built[work.job.key]) for work in made for output in work.outputs)
+    """Return the checks and boots of this tree. `built` maps the keys of its builds to their outputs' digests.
+
+    A job that sees the output of a build which is not in `built` needs that build, and has a key of its own till then.
+    """
+    left = tuple((output, work.job.key, built.get(work.job.key)) for work in made for output in work.outputs)
     own = tuple(work for check in config.checks for work in _spread(check, Kind.CHECK, config, ground, left))
     boots = tuple(
         _boot(SiteName(name), site, ground, left)
@@ -83,7 +86,7 @@ def definitions(config: Config) -> dict[str, str]:
     return {str(work.job.name): work.job.definition for work in known}
 
 
-_Left = tuple[tuple[str, str, str], ...]
+_Left = tuple[tuple[str, str, str | None], ...]
 
 
 def _spread(spec: Build | Check, kind: Kind, config: Config, ground: Ground, left: _Left) -> Iterable[Work]:
@@ -100,7 +103,7 @@ def _work(spec: Build | Check, name: JobName, cwd: str, paths: tuple[str, ...], 
     seen = _seen(paths, left)
     definition = digest({"name": str(name), "kind": name.kind, "cwd": cwd, "spec": msgspec.to_builtins(spec)})
     return Work(
-        job=Job(name, _key(definition, paths, ground, seen), definition),
+        job=Job(name, _key(definition, paths, ground, seen), definition, _needs(seen)),
         paths=paths,
         cwd=cwd,
         run=spec.run,
@@ -117,7 +120,7 @@ def _boot(name: SiteName, site: Site, ground: Ground, left: _Left) -> Work:
     seen = _seen(paths, left)
     definition = digest({"name": name, "kind": Kind.BOOT, "spec": msgspec.to_builtins(site)})
     return Work(
-        job=Job(JobName(Kind.BOOT, BOOT, name), _key(definition, paths, ground, seen), definition),
+        job=Job(JobName(Kind.BOOT, BOOT, name), _key(definition, paths, ground, seen), definition, _needs(seen)),
         paths=paths,
         cwd=site.path,
         run=(),
@@ -129,17 +132,22 @@ def _boot(name: SiteName, site: Site, ground: Ground, left: _Left) -> Work:
 
 
 def _seen(paths: tuple[str, ...], left: _Left) -> _Left:
-    return tuple(entry for entry in left if any(_within(entry[0], path) for path in paths))
+    return tuple(entry for entry in left if any(within(entry[0], path) for path in paths))
 
 
-def _within(path: str, folder: str) -> bool:
+def within(path: str, folder: str) -> bool:
+    """Return whether `path` is `folder` or lies below it."""
     return folder in (WHOLE, path) or path.startswith(folder + "/")
 
 
 def _key(definition: str, paths: tuple[str, ...], ground: Ground, seen: _Left) -> str:
     inputs = {path: ground.oids.get(path) for path in paths}
-    outputs = {path: output for path, _, output in seen}
+    outputs = {path: output or f"what build {key} will leave" for path, key, output in seen}
     return digest([definition, inputs, outputs, ground.toolchain, ground.sandbox])
+
+
+def _needs(seen: _Left) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for _, key, output in seen if output is None))
 
 
 def digest(value: Any) -> str:

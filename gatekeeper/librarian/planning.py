@@ -1,0 +1,87 @@
+"""Shows the planner the queue as it is: merges, keys, verdicts, what is running. Moves no ref."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gatekeeper.gate import Gate
+from gatekeeper.librarian.recollection import Recollection, ground
+from gatekeeper.librarian.train import Yard
+from gatekeeper.model import Job, Outcome, Request, Result, Stage, State, Verdict
+from gatekeeper.policy import planner
+from gatekeeper.policy.planner import Plan, Scene
+from gatekeeper.repo import verdicts
+from gatekeeper.verify import jobs
+
+_PRIOR_BAD, _PRIOR = 1.0, 20.0
+"""What is thought of requests before any has ended: one in twenty is bad."""
+
+
+def plan(gate: Gate, yard: Yard, queue: Sequence[Request], known: Iterable[Result], mind: Recollection) -> Plan:
+    """Plan from what is known at this moment; the suspects are remembered for the next."""
+    sight = _Sight(gate, yard, mind)
+    base = sight.line(())
+    red = {job.key for job in (*base[0].builds, *base[0].checks) if _is_red(sight.verdicts.get(job.key))}
+    made = planner.plan(
+        Scene(
+            queue=tuple(queue),
+            make=sight.line,
+            verdicts=sight.verdicts,
+            running=dict(mind.running),
+            slots=gate.config.verify.jobs,
+            max_train=gate.config.gate.max_train,
+            odds=_odds(known),
+            live=yard.release.version is not None,
+            now=gate.clock(),
+            suspects=mind.suspects,
+            doubted=frozenset(red - mind.asked),
+        )
+    )
+    mind.suspects = made.suspects
+    return made
+
+
+def _odds(known: Iterable[Result]) -> float:
+    ended = [r for r in known if r.state is State.SHIPPED or (r.reason is not None and r.reason.code == "GATE-402")]
+    bad = sum(result.state is not State.SHIPPED for result in ended)
+    return (bad + _PRIOR_BAD) / (len(ended) + _PRIOR)
+
+
+def _is_red(said: Verdict | None) -> bool:
+    return said is not None and said.outcome is not Outcome.PASSED
+
+
+@dataclass(slots=True)
+class _Sight:
+    """Lines of merged requests with the jobs of each stage; `verdicts` holds what is known of all keys seen so far."""
+
+    gate: Gate
+    yard: Yard
+    mind: Recollection
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    _looked_up: set[str] = field(default_factory=set)
+
+    def line(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
+        """Merge these on `release`, and key every job of every stage."""
+        stages = self.yard.line(requests)
+        places = [ground(self.gate, stage.tree, self.mind) for stage in stages]
+        made = [jobs.builds(self.gate.config, place) for place in places]
+        self._look_up(work.job for works in made for work in works)
+        found = []
+        for stage, place, builds in zip(stages, places, made, strict=True):
+            checks = jobs.checks(self.gate.config, place, self._built(builds), builds)
+            self.mind.works |= {work.job.key: (work, stage.tree) for work in (*builds, *checks)}
+            own = tuple(work.job for work in builds), tuple(work.job for work in checks)
+            found.append(Stage(stage.request, stage.commit, stage.tree, *own))
+        self._look_up(job for stage in found for job in stage.checks)
+        return tuple(found)
+
+    def _built(self, builds: Iterable[jobs.Work]) -> Mapping[str, str]:
+        known = {work.job.key: self.verdicts.get(work.job.key) for work in builds}
+        return {key: said.output for key, said in known.items() if said is not None and said.output}
+
+    def _look_up(self, wanted: Iterable[Job]) -> None:
+        """Read verdicts once; that of a build counts only while its output is there."""
+        keys = {job.key for job in wanted} - self._looked_up
+        self._looked_up |= keys
+        found = verdicts.lookup(self.gate.git, keys)
+        self.verdicts |= {k: v for k, v in found.items() if not v.output or (self.gate.home.builds / k).is_dir()}

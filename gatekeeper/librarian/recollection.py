@@ -1,0 +1,64 @@
+"""What one heartbeat remembers, so that it need not find it out twice. Nothing of it outlives the heartbeat."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gatekeeper import process
+from gatekeeper.gate import Gate
+from gatekeeper.librarian.train import Memory
+from gatekeeper.model import Oid, RequestId, Result
+from gatekeeper.policy.planner import Suspect
+from gatekeeper.verify import jobs
+from gatekeeper.verify.jobs import Ground, Work, digest
+
+
+@dataclass(slots=True)
+class Recollection:
+    """Facts that were looked up, and what goes on at this moment."""
+
+    memory: Memory = field(default_factory=Memory)
+    results: dict[Oid, Result] = field(default_factory=dict)
+    toolchain: str | None = None
+    grounds: dict[Oid, Ground] = field(default_factory=dict)
+    """What keys rest on, by tree."""
+    works: dict[str, tuple[Work, Oid]] = field(default_factory=dict)
+    """Every job seen, by key, and a tree to run it on."""
+    running: dict[str, float] = field(default_factory=dict)
+    """Keys of the jobs that run, and since when."""
+    asked: set[str] = field(default_factory=set)
+    """Keys of the jobs that said something in this heartbeat."""
+    suspects: tuple[Suspect, ...] = ()
+    """Requests that failed once, and the state they failed in: without this they would only be verified anew."""
+    swept: set[RequestId] = field(default_factory=set)
+    """Refs that were to be deleted: tried once a heartbeat."""
+    looked_after: bool = False
+    """Sites that ail are brought back once a heartbeat, not again and again."""
+    first: tuple[RequestId, ...] = ()
+
+
+def ground(gate: Gate, tree: Oid, mind: Recollection) -> Ground:
+    """Return what the keys of a tree's jobs rest on."""
+    if mind.toolchain is None:
+        mind.toolchain = _toolchain(gate.config.verify.toolchain)
+    if tree not in mind.grounds:
+        mind.grounds[tree] = ground_of(gate, tree, mind.toolchain)
+    return mind.grounds[tree]
+
+
+def ground_of(gate: Gate, tree: Oid, toolchain: str = "") -> Ground:
+    """Read the paths that jobs name; without a toolchain it only tells which of them the tree holds."""
+    paths = [path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE]
+    oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.git.entries(tree, *paths)} if paths else {}
+    return Ground({**oids, jobs.WHOLE: tree}, toolchain, gate.config.verify.sandbox)
+
+
+def _toolchain(commands: Iterable[tuple[str, ...]]) -> str:
+    said = []
+    for argv in commands:
+        try:
+            done = process.run(argv, timeout=30)
+        except OSError as problem:
+            said.append(f"{argv}: {problem}")
+        else:
+            said.append(f"{argv}: {done.status} {done.text}")
+    return digest(said)
