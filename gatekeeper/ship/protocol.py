@@ -17,8 +17,8 @@ from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId,
 from gatekeeper.repo import records
 from gatekeeper.repo.export import OnDisk, sync_folder
 from gatekeeper.repo.git import Change
+from gatekeeper.ship import follow, room, runs
 from gatekeeper.ship import plan as plans
-from gatekeeper.ship import room, runs
 from gatekeeper.ship.migrate import Unmigrated, migrate
 from gatekeeper.ship.plan import Cause, Phase, Plan
 from gatekeeper.ship.publish import commit_point, publish
@@ -145,7 +145,7 @@ def recover(gate: Gate) -> str:
     if plan.phase is Phase.PUBLISH:
         coming = runs.load(gate.home.next_plan)
         if coming is not None and coming.stamp.commit == plan.candidate:
-            _converge(gate, coming)
+            _converge(gate, coming, file=gate.home.next_plan)
         publish(gate, oid)
         return f"{plan.version} was past its commit point: it is published"
     live = runs.load(gate.home.live_plan)
@@ -215,8 +215,7 @@ def _stage(gate: Gate, cargo: Cargo) -> Changed | None:
 def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[SiteName, SiteHealth]:
     live = cargo.live
     switch(gate.home.current, live.folder)
-    gate.target.reload(live.runs, live.stamp)
-    return gate.target.health(live.runs, live.stamp, gate.home.releases / live.folder)
+    return follow.reload(gate, live)
 
 
 def _note_shipped(gate: Gate, cargo: Cargo, seen: Mapping[SiteName, SiteHealth]) -> None:
@@ -334,7 +333,7 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
         gate.home.current.unlink(missing_ok=True)
         return None
     try:
-        seen = _converge(gate, live)
+        seen = _converge(gate, live, file=gate.home.live_plan)
     except (OSError, GateError) as problem:
         return f"going back to {live.stamp.version} failed: {problem}"
     sick = {name: site.reason for name, site in seen.items() if not site.healthy}
@@ -344,9 +343,9 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
     return f"going back to {live.stamp.version} failed too ({told})."
 
 
-def _converge(gate: Gate, live: LivePlan) -> Mapping[SiteName, SiteHealth]:
+def _converge(gate: Gate, live: LivePlan, *, file: Path) -> Mapping[SiteName, SiteHealth]:
     switch(gate.home.current, live.folder)
-    return gate.target.converge(live.runs, live.stamp, gate.home.releases / live.folder)
+    return follow.converge(gate, live, file=file)
 
 
 def _end(gate: Gate, begun: Oid, event: str, subject: str, **data: Any) -> None:

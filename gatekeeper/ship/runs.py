@@ -1,7 +1,7 @@
 """How the sites are to run, from sites.toml; and the same as the last ship left it, which is the way back."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,45 @@ from gatekeeper.sites.run import HealthCheck, SiteRun, Stamp
 
 
 @dataclass(frozen=True, slots=True)
+class Footing:
+    """What a site's process was started with: the version that it was told, and the folder below releases/."""
+
+    stamp: Stamp
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class LivePlan:
     """What the sites run, or are about to: the version, the name of its folder below releases/, each site's run."""
 
     stamp: Stamp
     folder: str
     runs: tuple[SiteRun, ...]
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """For each site a digest of all that it is made of: content, build outputs, how it runs."""
+    kept: Mapping[str, Footing] = field(default_factory=dict)
+    """The sites that count as on this version with the process of an earlier one (`reload = "changed"`)."""
+
+    def footing(self, site: str) -> Footing:
+        """Return what the process of a site must show."""
+        return self.kept.get(site, Footing(self.stamp, self.folder))
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The sites that run from this version's own folder."""
+        return tuple(run.name for run in self.runs if run.name not in self.kept)
+
+    def keeping(self, before: "LivePlan | None") -> "LivePlan":
+        """Return this plan with each process kept that would be started again as it is."""
+        if before is None:
+            return self
+        had = {run.name: before.inputs.get(run.name) for run in before.runs if run.mode != "static"}
+        same = (name for name, was in had.items() if was is not None and was == self.inputs.get(name))
+        return replace(self, kept={name: before.footing(name) for name in same})
+
+    def moving(self, sites: Collection[str]) -> "LivePlan":
+        """Return this plan with these sites on its own version."""
+        return replace(self, kept={name: footing for name, footing in self.kept.items() if name not in sites})
 
 
 def runs(config: Config, home: Home, present: Callable[[str], bool]) -> tuple[SiteRun, ...]:
