@@ -9,7 +9,6 @@ from gatekeeper.policy.pushed import UNKNOWN, Claim, Facts, Refusal
 from gatekeeper.policy.step import Arrival
 from gatekeeper.policy.wishes import Wish
 from gatekeeper.repo import facts
-from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.spool import Entry
 
 _LAST = 1 << 40
@@ -32,19 +31,19 @@ def arrival(gate: Gate, request: RequestId, tip: Oid, pushed: Entry | None, know
     return Arrival(request, tip, actor, wish.ask() if isinstance(wish, Wish) else _reason(wish))
 
 
-def imagined(arrived: Arrival, number: int) -> Result:
-    """Return the result that filing it would write, for a dry run."""
+def imagined(arrived: Arrival, number: int, *, at: str, attempt: int = 1) -> Result:
+    """Return the result that filing it would write; `at` is when it was pushed, as far as that is known."""
     refused = arrived.asked if isinstance(arrived.asked, Reason) else None
     return Result(
         id=arrived.id,
         tip=arrived.tip,
-        attempt=1,
+        attempt=attempt,
         state=State.BLOCKED if refused else State.QUEUED,
         agent=arrived.agent,
         ask=Ask((), "", arrived.tip) if isinstance(arrived.asked, Reason) else arrived.asked,
         sequence=_LAST + number,
-        filed_at=utc(0),
-        updated_at=utc(0),
+        filed_at=at,
+        updated_at=at,
         reason=refused,
     )
 

@@ -153,9 +153,7 @@ def test_two_librarians_never_work_at_once(gate: Gatehouse) -> None:
 
 
 def test_a_dead_site_is_brought_back(gate: Gatehouse) -> None:
-    target = gate.target()
-    one = next(one for one in target.pm2.processes() if one.name == "web")
-    target.pm2.delete([one.pm_id], timeout=10.0)
+    kill(gate, "web")
     assert gate.ask("web")["version"] is None
     assert gate.json("status")["sites"][2]["healthy"] is False
     assert gate.tick().alarms == ()
@@ -179,9 +177,7 @@ def test_a_link_that_somebody_else_moved_is_reported_and_left(gate: Gatehouse) -
     gate.tick()
     now = gate.home.current.readlink()
     gate.switch_by_hand(was)
-    target = gate.target()
-    web = next(one for one in target.pm2.processes() if one.name == "web")
-    target.pm2.delete([web.pm_id], timeout=10.0)
+    kill(gate, "web")
     beat = gate.tick()
     assert [alarm.code for alarm in beat.alarms] == ["GATE-502"]
     assert gate.home.current.readlink() == was
@@ -226,3 +222,67 @@ def test_a_decision_goes_through_the_door_of_a_running_librarian(gate: Gatehouse
         assert gate.cli("wait", "iced", "--timeout", "20s").returncode == 0
     assert gate.records("frozen")[0].actor.role == "operator"
     assert not list(gate.home.spool.glob("[!.]*")), "every decision has left the spool"
+
+
+def pids(gate: Gatehouse) -> dict[str, int]:
+    return {one.name: one.pid for one in gate.target().pm2.processes()}
+
+
+def kill(gate: Gatehouse, name: str) -> None:
+    target = gate.target()
+    target.pm2.delete([one.pm_id for one in target.pm2.processes() if one.name == name], timeout=10.0)
+
+
+def test_sites_that_did_not_change_keep_their_process(gate: Gatehouse) -> None:
+    gate.configure(gate='reload = "changed"\n')
+    old, before = gate.version, pids(gate)
+    gate.clone().request("only-web", {"sites/web/page.txt": f"only web {old}\n"})
+    assert gate.tick().alarms == ()
+    after = pids(gate)
+    assert gate.version != old
+    assert (after["shop"], after["shop-admin"]) == (before["shop"], before["shop-admin"])
+    assert after["web"] != before["web"]
+    assert {name: answer["version"] for name, answer in gate.answers().items()} == {
+        "shop": old,
+        "shop-admin": old,
+        "web": gate.version,
+    }
+    sites = gate.json("status")["sites"]
+    assert [(site["version"], site["healthy"]) for site in sites] == [(gate.version, True)] * 3
+    told = len(gate.records())
+    gate.tick()
+    assert (pids(gate), len(gate.records())) == (after, told), "what is kept is well"
+
+    gate.clone().request("only-lib", {"lib/words.txt": f"only lib {old}\n"})
+    gate.tick()
+    assert pids(gate)["web"] == after["web"]
+    assert {gate.ask(name)["version"] for name in ("shop", "shop-admin")} == {gate.version}
+
+
+def test_a_kept_process_that_dies_comes_back_on_the_present_version(gate: Gatehouse) -> None:
+    gate.configure(gate='reload = "changed"\n')
+    gate.clone().request("web-again", {"sites/web/page.txt": f"web again {gate.version}\n"})
+    gate.tick()
+    assert gate.ask("shop")["version"] != gate.version
+    kill(gate, "shop")
+    assert gate.tick().alarms == ()
+    assert gate.ask("shop")["version"] == gate.version
+    told = len(gate.records())
+    gate.tick()
+    assert len(gate.records()) == told
+
+
+def test_a_failed_ship_leaves_kept_processes_alone_and_brings_the_others_back(gate: Gatehouse) -> None:
+    gate.configure(gate='reload = "changed"\n')
+    gate.clone().request("web-once-more", {"sites/web/page.txt": f"once more {gate.version}\n"})
+    gate.tick()
+    live, shown = pids(gate), gate.answers()
+    gate.mood("shop", "bad")
+    gate.clone().request("rotten-shop", {"sites/shop/page.txt": "FAILS WHEN bad\n"})
+    gate.tick()
+    assert gate.code("rotten-shop") == "GATE-404"
+    now = gate.answers()
+    assert {name: one["text"] for name, one in now.items()} == {name: one["text"] for name, one in shown.items()}
+    assert (pids(gate)["web"], pids(gate)["shop-admin"]) == (live["web"], live["shop-admin"])
+    assert gate.tick().alarms == ()
+    assert all(site["healthy"] for site in gate.json("status")["sites"])
