@@ -21,6 +21,7 @@ from gatekeeper.commands import (
     explain,
     init,
     log,
+    mcp,
     run,
     show,
     status,
@@ -30,6 +31,8 @@ from gatekeeper.errors import Exit, GateError
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 _LEAKING = ("GIT_", "SSH_ASKPASS")
+_OWN = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH")
+"""Who an agent is and how it reaches the gate: `mcp` hands them on, nothing else looks at them."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -44,14 +47,14 @@ def cli(context: click.Context, home: str | None) -> None:
 for _command in (
     *(demo.demo, init.init, config.config, run.run, run.tick),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
-    *(*decide.COMMANDS, audit.audit, agents.agents),
+    *(*decide.COMMANDS, audit.audit, agents.agents, mcp.mcp),
 ):
     cli.add_command(_command)
 
 
 def main() -> None:
     """Run the command line and end the process with the status of the table in docs/reference.md."""
-    for name in [name for name in os.environ if name.startswith(_LEAKING)]:
+    for name in [name for name in os.environ if name.startswith(_LEAKING) and not name.startswith(_OWN)]:
         del os.environ[name]  # a hook, or a person's shell, must not change which repository Git works on
     try:
         # Without standalone mode click hands statuses and interrupts over instead of ending the process.

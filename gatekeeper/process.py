@@ -89,6 +89,11 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **_SEALED, **(extra or {})}
 
 
+def own_environment() -> dict[str, str]:
+    """Return this process's whole environment: for a program that does for an agent what it would do itself."""
+    return dict(os.environ)
+
+
 def run(  # noqa: PLR0913
     argv: Sequence[str],
     *,
