@@ -74,15 +74,25 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
 
 
 def beat_once(
-    home: Home, held: Lock, brake: Cancel, tell: Tell, *, clock: Clock = time.time, event: str | None = None
+    home: Home,
+    held: Lock,
+    brake: Cancel,
+    tell: Tell,
+    *,
+    clock: Clock = time.time,
+    event: str | None = None,
+    knock: tuple[Cancel, ...] = (),
 ) -> Beat:
-    """Do one heartbeat, `event` recorded first. Raises GateError when sites, sandbox or disk are not usable."""
+    """Do one heartbeat, `event` recorded first; `knock` says, while checks run, that there is something new.
+
+    Raises GateError when sites, sandbox or disk are not usable.
+    """
     with opening.opened(home, held, clock=clock) as (gate, problems):
         opening.make_good(gate, tell)
         if event:
             _note(gate, event)
         opening.apply(gate)
-        ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat)
+        ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat, knock=knock)
     return Beat(ended.rest, (*ended.alarms, *_invalid(problems)))
 
 
@@ -91,7 +101,7 @@ def _beat_and_tell(home: Home, held: Lock, bell: Bell, tell: Tell, event: str | 
     with closing(Cancel()) as brake:
         bell.arm(brake)
         try:
-            ended = beat_once(home, held, brake, tell, event=event)
+            ended = beat_once(home, held, brake, tell, event=event, knock=(bell.rung,))
         except (GateError, OSError) as problem:
             code = problem.code if isinstance(problem, GateError) else "GATE-503"
             tell(f"error: {code or ''} {problem}")
