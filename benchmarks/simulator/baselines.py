@@ -6,7 +6,7 @@ given `again`: a failing single request is verified once more before it is rejec
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from benchmarks.simulator.engine import Engine, Run
 from benchmarks.simulator.world import Item
@@ -153,7 +153,7 @@ class Mergify:
             return
         parts = min(len(group), max(2, self.parallel))
         cuts = [len(group) * n // parts for n in range(parts + 1)]
-        self.groups = [group[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        self.groups = [group[a:b] for a, b in pairwise(cuts)]
         self.checks = [Check(self.engine, state) for state in list(accumulate(self.groups))[:-1]]
         self.split = True
 
@@ -178,7 +178,7 @@ class _Car:
 
 
 class Prefix:
-    """GitLab merge trains, the GitHub queue: each on all ahead of it; the head decides, and a failure restarts the rest."""
+    """GitLab merge trains, the GitHub queue: each on all ahead of it; the head decides, a failure restarts the rest."""
 
     again = False
     early = False
@@ -227,7 +227,7 @@ class Prefix:
 
 
 class Zuul(Prefix):
-    """Zuul's dependent pipeline: as above, but behind one that fails the rest restarts at once, on the nearest that does
+    """Zuul's dependent pipeline: as above, but behind one that fails the rest restarts now, on the nearest that does
     not; the window grows by one with a success and is halved by a failure."""
 
     early = True
@@ -340,7 +340,7 @@ class SubmitQueue:
 
 
 class Oracle:
-    """Knows who is bad: rejects these for nothing, and never runs what fails; all it needs is one pass over the others."""
+    """Knows who is bad: rejects these for nothing, never runs what fails; all it needs is one pass over the others."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

@@ -18,7 +18,7 @@ _LOG_TRAILER = "Gate-Log: "
 
 def tampering(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[str, ...]:
     """Return what is not as the Librarian left it, a sentence each."""
-    return tuple((*_refs(gate, refs), *_settings(gate)))
+    return (*_refs(gate, refs), *_settings(gate))
 
 
 def newest_tag(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[Version, Oid] | None:
