@@ -389,7 +389,7 @@ def _import(gate: Gatehouse, files: Mapping[str, str], tags: Sequence[str], *, e
     if not empty:
         app.commit(files, "Start")
     for tag in tags:
-        app.git("tag", tag)
+        app.git("tag", "-a", "-m", "As it was elsewhere", tag)
     source = () if empty else ("--from", str(app.folder))
     argv = [sys.executable, "-m", "gatekeeper", "init", str(gate.home.path), *source]
     done = subprocess.run(argv, env=dict(gate.env), capture_output=True, text=True, check=False)

@@ -14,13 +14,14 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.model import State
 
 Opener = Callable[..., Gatehouse]
+SLEEP = f"sleep 9{os.getpid()}"  # no other run has it
 MEAN = {
-    "hangs": ("sleep 500", "GATE-403"),
+    "hangs": (SLEEP, "GATE-403"),
     "prints": ("yes this is a very long line of nothing | head -c 1000000000", None),
     "fills": ("head -c 1000000000 /dev/zero > big", "GATE-402"),
-    "forks": ("while :; do sleep 500 & done", "GATE-402"),
+    "forks": (f"while :; do {SLEEP} & done", "GATE-402"),
     "murders": ("kill -9 $PPID; kill -9 -1; exit 1", "GATE-402"),
-    "orphans": ("(sleep 501 >/dev/null 2>&1 &) ; exit 0", None),
+    "orphans": (f"({SLEEP} >/dev/null 2>&1 &) ; exit 0", None),
 }
 
 
@@ -100,14 +101,15 @@ def test_a_good_request_is_not_let_in_beside_another_ref(gate: Gatehouse) -> Non
 @pytest.mark.parametrize("kind", list(MEAN))
 def test_checks_that_misbehave_leave_nothing_behind(gate: Gatehouse, kind: str) -> None:
     before, (script, code) = gate.version, MEAN[kind]
-    check = '[[checks]]\nname = "mean"\nrun = ["sh", "mean.sh"]\npaths = ["mean.sh"]\ntimeout = "2s"\n'
+    timeout = "1s" if kind == "hangs" else "60s"
+    check = f'[[checks]]\nname = "mean"\nrun = ["sh", "mean.sh"]\npaths = ["mean.sh"]\ntimeout = "{timeout}"\n'
     limits = '[limits]\ndisk = "64M"\nprocesses = 32\noutput = "64K"\n'
     gate.configure(limits, check=check)
     gate.clone().request(f"mean-{kind}", {"mean.sh": f"{script}\n"})
     gate.tick()
     assert (gate.code(f"mean-{kind}"), gate.versions()) == (code, {gate.version})
     assert (gate.version == before) == (code is not None)
-    assert processes("sleep 50") == []
+    assert processes(SLEEP) == []
     assert not list(gate.home.work.iterdir())
     assert max(path.stat().st_size for path in gate.home.logs.iterdir()) < 100_000
 

@@ -76,6 +76,7 @@ def test_the_newest_releases_stay_and_the_live_one_always(gate: Gatehouse) -> No
     folders = [path.name for path in gate.home.releases.iterdir()]
     assert (len(folders), live.name in folders) == (2, True)
     age(live, 900)
+    gate.configure(gate="keep_releases = 1\n")
     gate.tick()
     assert live.is_dir()
     assert gate.versions() == {gate.version}
