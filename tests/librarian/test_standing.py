@@ -7,7 +7,9 @@ import pytest
 from gatehouse import Gatehouse
 
 from gatekeeper.errors import Exit
-from gatekeeper.model import State
+from gatekeeper.librarian.door import ourselves
+from gatekeeper.model import Decision, State
+from gatekeeper.repo import spool
 
 HOLD = '[[hold]]\npaths = ["**/migrations/**"]\nreason = "schema migration"\n'
 
@@ -207,3 +209,48 @@ def test_a_decision_that_does_not_fit_is_declined(gate: Gatehouse, verb: str) ->
     record = gate.decide(verb, f"plain-{verb}")
     assert (record.event, record.data["exit"]) == ("declined", 1)
     assert gate.decide("thaw").event == "thawed"
+
+
+def test_nobody_approves_what_they_asked_for(gate: Gatehouse) -> None:
+    gate.configure(HOLD)
+    gate.clone(ourselves().name).request("own", {"sites/web/migrations/4.sql": "four\n"})
+    gate.tick()
+    record = gate.decide("approve", "own")
+    assert (record.event, record.data["exit"], gate.result("own").state) == ("declined", Exit.REFUSED, State.HELD)
+
+
+def test_a_decision_that_a_kill_left_in_the_spool_is_not_carried_out_twice(gate: Gatehouse) -> None:
+    gate.decide("freeze")
+    key = gate.records("frozen")[0].data["decision"]
+    gate.decide("thaw")
+    told = len(gate.records())
+    again = Decision(key, "freeze", ourselves(), gate.records()[0].at, "because")
+    spool.decide(gate.home.spool, again)
+    gate.tick()
+    assert (len(gate.records()), gate.json("status")["frozen"]) == (told, None)
+    assert not list(gate.home.spool.glob("[!.]*"))
+
+
+def test_a_request_is_seen_and_waited_for_before_the_librarian_has_looked(gate: Gatehouse) -> None:
+    one, two = gate.clone("agent-one"), gate.clone("agent-two")
+    one.request("unseen-one", {"sites/web/page.txt": f"unseen {gate.version}\n"})
+    two.request("unseen-two", {"sites/shop/page.txt": f"unseen {gate.version}\n"})
+    requests = gate.json("status")["requests"]
+    told = [(r["id"], r["state"], r["agent"], r["position"]) for r in requests]
+    assert told == [("unseen-one", "queued", "agent-one", 1), ("unseen-two", "queued", "agent-two", 2)]
+    assert all(r["filed_at"].startswith("20") for r in requests)
+    done = gate.cli("wait", "unseen-one", "--timeout", "1s", "--json")
+    assert (done.returncode, json.loads(done.stdout)["state"]) == (Exit.WAITING, "queued")
+    assert gate.json("show", "unseen-two")["intent"] == "Do unseen-two"
+    gate.tick()
+    assert gate.cli("wait", "unseen-one").returncode == 0
+
+
+def test_a_rule_of_the_door_is_not_lifted_by_retry(gate: Gatehouse) -> None:
+    gate.configure(gate='protected = ["secret"]\n')
+    clone = gate.clone()
+    clone.request("sneaky", {"secret/key": "x\n"})  # the hooks still go by the configuration before
+    gate.tick()
+    assert gate.code("sneaky") == "GATE-207"
+    assert gate.decide("retry", "sneaky").event == "declined"
+    assert gate.code("sneaky") == "GATE-207"
