@@ -13,7 +13,7 @@ from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.observe import known_results, runs_digest, version_of
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
-from gatekeeper.model import BAD, KEEP, NO_OID, REQUESTS, RESULTS, Actor, Ask, Reason, Ref, Result, State
+from gatekeeper.model import BAD, KEEP, NO_OID, REQUESTS, RESULTS, SHIPPING, Actor, Ask, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step, Why
 from gatekeeper.process import Cancel
@@ -132,6 +132,8 @@ def _try_to_ship(gate: Gate, freight: Cargo) -> protocol.Outcome:
     try:
         return protocol.ship(gate, freight)
     except GateError as problem:
+        if gate.git.resolve(SHIPPING) is not None:  # it has begun: a record now would move the log from under its plan
+            raise
         reason = Reason(problem.code or "GATE-501", problem.text)
         for result in freight.results:
             gate.ledger.result(replace(result, state=State.QUEUED, reason=reason))

@@ -19,6 +19,7 @@ from gatekeeper.model import (
     NO_OID,
     REQUESTS,
     RESULTS,
+    SHIPPING,
     Decision,
     Oid,
     Reason,
@@ -233,6 +234,8 @@ def _rollback(
     try:
         ended = protocol.ship(gate, replace(freight, told=told))
     except GateError as problem:
+        if gate.git.resolve(SHIPPING) is not None:  # it has begun: the next start ends it, forward or back
+            raise
         _decline(gate, decision, problem.text, problem.exit)
         return Reason(problem.code or "GATE-501", problem.text)
     return _ended(gate, decision, freight, ended, tell)

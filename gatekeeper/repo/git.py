@@ -4,6 +4,7 @@ Objects are read through one long `git cat-file --batch` (GitPython); everything
 Open it afresh for each heartbeat and close it: a reader that lives for days leaks.
 """
 
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 OLDEST = (2, 38)
 """`merge-tree --write-tree` came with Git 2.38."""
+
+_NO_ROOM = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Git(AbstractContextManager["Git"]):
         done = process.run(argv, stdin=stdin, env=process.clean_environment(env), pass_fds=pass_fds)
         if done.status not in allowed:
             said = done.errors.decode("utf-8", "replace").strip() or f"status {done.status}"
-            raise GateError(f"git {args[0]} failed in {self.folder}: {said}", code=_fault(said))
+            raise GateError(f"git {args[0]} failed in {self.folder}: {said}", code=_fault(said, self.folder))
         return done
 
     def text(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> str:
@@ -138,7 +141,9 @@ class Git(AbstractContextManager["Git"]):
             return True
         if all(self.resolve(c.ref) == (None if c.old == NO_OID else c.old) for c in changes):
             said = done.errors.decode("utf-8", "replace").strip()
-            raise GateError(f"git update-ref failed though every ref was as expected: {said}", code=_fault(said))
+            raise GateError(
+                f"git update-ref failed though every ref was as expected: {said}", code=_fault(said, self.folder)
+            )
         return False
 
     @contextmanager
@@ -157,8 +162,11 @@ def version() -> tuple[int, ...]:
     return tuple(int(part) for part in words[2].split(".") if part.isdigit())
 
 
-def _fault(said: str) -> str | None:
-    return "GATE-503" if "No space left on device" in said or "Disk quota exceeded" in said else None
+def _fault(said: str, folder: Path) -> str | None:
+    """Tell a full disk from other trouble; of a lock file that did not fit git says only that it could not write."""
+    room = os.statvfs(folder)
+    full = room.f_bavail * room.f_frsize < _NO_ROOM or room.f_favail == 0 < room.f_files
+    return "GATE-503" if full or "No space left on device" in said or "Disk quota exceeded" in said else None
 
 
 def _entry(line: bytes) -> Entry:

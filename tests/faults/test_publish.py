@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from gatehouse import Gatehouse
 
 from faults.crash import start_again, strike
@@ -124,4 +125,18 @@ def test_a_refusal_is_recorded_once_though_the_librarian_was_killed_beside_it(si
     before = len(site_gate.records("refused"))
     start_again(site_gate)
     assert len(site_gate.records("refused")) == before
+    assert_whole(site_gate)
+
+
+@pytest.mark.parametrize("command", [("tick",), ("rollback", "-m", "back")])
+def test_a_publication_that_fails_is_not_written_over(site_gate: Gatehouse, command: tuple[str, ...]) -> None:
+    """What the heartbeat has to say of the failure must not move the log from under the plan."""
+    site_gate.clone().request("failing", {"sites/one/page.txt": f"failing {command[0]}\n"})
+    if command != ("tick",):
+        start_again(site_gate)
+    lock = site_gate.home.repo / "refs" / "heads" / "release.lock"
+    assert strike(site_gate, [{"at": PUBLISHED, "do": ["touch", str(lock)]}], *command) == 1
+    assert lock.exists()
+    start_again(site_gate)
+    assert site_gate.result("failing").state is (State.SHIPPED if command == ("tick",) else State.ROLLED_BACK)
     assert_whole(site_gate)
