@@ -11,6 +11,9 @@ import pytest
 from audit.history import LOG, History
 from gatekeeper.audit.finding import Verification
 from gatekeeper.model import Oid, Version
+from gatekeeper.repo import records
+from gatekeeper.repo.ledger import EMPTY_TREE, LIBRARIAN
+from gatekeeper.repo.records import Record
 from gatekeeper.repo.sign import Signer, new_key
 
 
@@ -308,3 +311,45 @@ def _replace_object(history: History, oid: str, kind: str, content: bytes) -> No
     path = history.loose(oid)
     os.chmod(path, 0o644)  # noqa: PTH101
     path.write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content))
+
+
+def test_a_tree_that_is_not_the_one_on_record(history: History) -> None:
+    """Even whoever holds the key cannot have another tree live than the record says was verified."""
+    other = history.git("rev-parse", "v0.1.2^{tree}")
+    _publish(history, tree=other, recorded_tree=history.git("rev-parse", "v0.1.4^{tree}"))
+    found = history.prove()
+    assert f"v0.1.5 holds the tree {other[:12]}, not" in said(found)
+    assert first_bad(found) == history.number("shipped")
+
+
+def test_a_commit_smuggled_in_between_two_versions(history: History) -> None:
+    tip, tree = history.git("rev-parse", "release"), history.git("rev-parse", "release^{tree}")
+    smuggled = history.signer().commit(tree=Oid(tree), parents=(Oid(tip),), message="more\n", at=time.time())
+    _publish(history, tree=tree, recorded_tree=tree, tips=(smuggled,))
+    found = history.prove()
+    assert said(found) == (
+        f"record {history.number('shipped')}: v0.1.5 merges {smuggled[:12]}, its record says nothing."
+    )
+
+
+def test_a_record_that_a_tag_signs_too_early(history: History) -> None:
+    tree = history.git("rev-parse", "release^{tree}")
+    _publish(history, tree=tree, recorded_tree=tree, signs=f"{LOG}~5")
+    assert "the tag v0.1.5 signs record" in said(history.prove())
+
+
+def _publish(
+    history: History, *, tree: str, recorded_tree: str, tips: tuple[str, ...] = (), signs: str | None = None
+) -> None:
+    """Write a version with the Librarian's own key, as only the Librarian could, but not as it would."""
+    signer, at = history.signer(), time.time()
+    parents = (Oid(history.git("rev-parse", "release")), *(Oid(tip) for tip in tips))
+    commit = signer.commit(tree=Oid(tree), parents=parents, message="Forge it\n", at=at)
+    data = {"version": "v0.1.5", "commit": commit, "tree": recorded_tree, "requests": []}
+    record = Record("shipped", "v0.1.5", len(history.log()) + 1, "2026-01-01T00:00:00Z", LIBRARIAN, "advisory", data)
+    signed = history.git("rev-parse", signs) if signs else ""
+    log = records.write(signer, EMPTY_TREE, record, parent=Oid(history.git("rev-parse", LOG)), at=at, signed=True)
+    message = f"Forge it\n\nGate-Log: {signed or log}\n"
+    tag = signer.tag(commit=commit, version=Version("v0.1.5"), message=message, at=at)
+    for ref, oid in ((LOG, log), ("refs/tags/v0.1.5", tag), ("refs/heads/release", commit)):
+        history.move(ref, oid)
