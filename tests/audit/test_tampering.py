@@ -353,3 +353,14 @@ def _publish(
     tag = signer.tag(commit=commit, version=Version("v0.1.5"), message=message, at=at)
     for ref, oid in ((LOG, log), ("refs/tags/v0.1.5", tag), ("refs/heads/release", commit)):
         history.move(ref, oid)
+
+
+def test_a_record_with_a_second_past(history: History) -> None:
+    """Signed or not, a record has one record before it: a second parent could hide a chain of its own."""
+    head, tree = Oid(history.git("rev-parse", LOG)), Oid(history.git("rev-parse", f"{LOG}^{{tree}}"))
+    count = len(history.log()) + 1
+    record = Record("started", "the Librarian started", count, "2026-01-01T00:00:00Z", LIBRARIAN, "advisory", {})
+    parents = (head, Oid(history.git("rev-parse", "release")))
+    message = records.encode(record)
+    history.move(LOG, history.signer().commit(tree=tree, parents=parents, message=message, at=time.time()))
+    assert said(history.prove()) == f"record {count}: it does not follow the record before it."
