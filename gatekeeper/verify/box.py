@@ -94,7 +94,7 @@ def arguments(box: Box, wires: Wires, system: System) -> tuple[str, ...]:
     """Return the arguments of bwrap for `box`; they travel over a descriptor, so that no `ps` shows the environment."""
     return (
         *("--unshare-all", "--unshare-user", *(("--disable-userns",) if system.bars_userns else ())),
-        *("--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"),
+        *("--die-with-parent", "--as-pid-1", "--clearenv", "--cap-drop", "ALL"),
         *("--uid", NOBODY, "--gid", NOBODY, "--hostname", "gate-check"),
         *("--json-status-fd", str(wires.status), "--info-fd", str(wires.info)),
         *(("--block-fd", str(wires.block)) if wires.block is not None else ()),

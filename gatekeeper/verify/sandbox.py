@@ -27,12 +27,18 @@ Beside = Callable[[network.Inside, process.Cancel | None], None]
 
 _ROOT = Path("/")
 _DYING_MS = 10_000
+_BEGUN = b"\x06"
 _ENTER = (
     'test "$PPID" = "$1" || exit 125; shift; '
     'while test "$1" != --; do echo $$ >"$1" || exit 125; shift; done; shift; exec "$@"'
 )
-"""Fixed words, no part of any command: leave if the parent died before its death could be a signal, join the
-cgroups, go on."""
+_INIT = "printf '\\006' || exit 125; setsid \"$@\"; exit $?"
+"""Fixed words, no part of any command, that make a box end with the Librarian whenever that is killed.
+
+Outside: leave if it died before its death could be a signal; join the cgroups; go on. Inside, as the first process:
+bwrap has asked to be told of its parent's death only now, so the byte that nobody reads is the proof that the death
+was not before. A session of the command's own keeps its `kill 0` from us, and us in the group that is killed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,12 @@ def run(
     """
     with bounded(Limits(box.memory, box.processes, box.file_size)) as bounds:
         start = partial(
-            process.run, timeout=timeout, limit=output_limit, merge=True, watch=disk_watch(box.tree, box.disk)
+            process.run,
+            timeout=timeout,
+            limit=output_limit + len(_BEGUN),
+            merge=True,
+            sweep=True,
+            watch=disk_watch(box.tree, box.disk),
         )
         job = _Job(box, _enter(bounds), (*bounds.prlimit, *argv), start, cancel, pass_fds)
         plain = box.kind == "none"
@@ -82,7 +93,7 @@ def run(
         raise broken(done.text or f"bwrap ended with status {done.status}")
     return Ran(
         status=_as_shells_say(done.status if status is None else status),
-        output=done.output + _told(done, reached, output_limit),
+        output=done.output.removeprefix(_BEGUN)[:output_limit] + _told(done, reached, output_limit),
         seconds=done.seconds,
         limits=bounds.kind,
         timed_out=done.timed_out,
@@ -143,9 +154,9 @@ def _boxed(job: _Job, beside: Beside | None) -> tuple[process.Done, int | None]:
         if beside is not None:
             side = pool.submit(_accompany, beside, info.read, life.read, go.write, (job.cancel, stop))
         done = job.start(
-            (*job.enter, here.bwrap, "--args", str(args), "--", *job.argv),
+            (*job.enter, here.bwrap, "--args", str(args), "--", "sh", "-c", _INIT, "gate", *job.argv),
             cwd=_ROOT,
-            env={"PATH": PROGRAMS},  # bwrap's own, which the box can read in /proc/1/environ
+            env={"PATH": PROGRAMS},
             cancel=job.cancel if side is None else stop,
             pass_fds=(args, *wires.descriptors, *job.pass_fds),
         )

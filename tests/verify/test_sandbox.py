@@ -214,8 +214,9 @@ def test_it_dies_with_the_librarian(tree: Path) -> None:
     )
     librarian = subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY)
     assert readable(begun)
-    box = next(pid for pid in _descendants(librarian.pid) if "bwrap" in Path(f"/proc/{pid}/comm").read_text())
-    ended = os.pidfd_open(box)
+    bwrap = next(pid for pid in _descendants(librarian.pid) if Path(f"/proc/{pid}/comm").read_text() == "bwrap\n")
+    (init,) = _descendants(bwrap)[-1:]
+    ended = os.pidfd_open(init)
     librarian.kill()
     librarian.wait()
     assert readable(ended)
@@ -380,7 +381,7 @@ def test_without_a_sandbox_its_process_group_is_ended(tree: Path) -> None:
 def test_the_arguments_follow_from_the_values_alone() -> None:
     box = Box(tree=Path("/t"), at="/a", env={"K": "v"}, network=True)
     words = arguments(box, Wires(3, 4, 5, {}), System("/usr/bin/bwrap", bars_userns=False, links=(), folders=()))
-    assert {"--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"} < set(words)
+    assert {"--unshare-all", "--unshare-user", "--die-with-parent", "--as-pid-1", "--clearenv"} < set(words)
     assert "--disable-userns" not in words
     assert "--share-net" not in words
     assert words[words.index("--block-fd") + 1] == "5"
