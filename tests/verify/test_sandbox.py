@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -375,6 +376,9 @@ def test_without_a_sandbox_its_process_group_is_ended(tree: Path) -> None:
         mark = nap()
         ran = sh(tree, script.format(mark), kind="none", timeout=timeout)
         assert (ran.status == 4) != ran.timed_out
+        until = time.monotonic() + 30
+        while sleeping(mark) and time.monotonic() < until:  # killed, but nobody waits for them without a sandbox
+            time.sleep(0.01)
         assert sleeping(mark) == []
 
 
