@@ -150,7 +150,7 @@ class Gatehouse:
             parts.append(
                 f'[sites.{name}]\npath = "sites/{name}"\nscript = "server.js"\nuses = [{self.uses(name)}]\n'
                 f'wait_ready = true\nenv = {{ PORT = "{port}" }}\nhealth = "http://127.0.0.1:{port}/"\n'
-                f'soak = "100ms"\nhealth_timeout = "4s"\ndata = ["data"]\n{(sites or {}).get(name, "")}\n'
+                f'soak = "100ms"\nhealth_timeout = "3s"\ndata = ["data"]\n{(sites or {}).get(name, "")}\n'
             )
         text = "\n".join([*parts, *more])
         self.home.sites_toml.write_text(text)
@@ -159,7 +159,7 @@ class Gatehouse:
     def toml_with_short_patience(self, more: str = "") -> None:
         """Have every site given up after two seconds."""
         text = self.configure(sites=dict.fromkeys(self.ports, f'listen_timeout = "1s"\n{more}'))
-        self.home.sites_toml.write_text(text.replace('health_timeout = "4s"', 'health_timeout = "2s"'))
+        self.home.sites_toml.write_text(text.replace('health_timeout = "3s"', 'health_timeout = "2s"'))
 
     def uses(self, name: str) -> str:
         """The first two sites use `lib`."""
