@@ -1,6 +1,7 @@
 """Reads everything that the next step is decided on, and nothing else: one snapshot."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -61,14 +62,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     open_tips = requests_in(refs)
     current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
     arrived = _arrivals(gate, open_tips, current, known, entries, everything=imagine)
-    standing = [result for result in current.values() if not result.state.final]
-    now = utc(gate.clock())
-    standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
-    yard = Yard(gate.git, gate.signer, gate.config, release, mind.memory, gate.clock())
-    formed, definitions = _form(gate, refs, yard, standing, open_tips, mind)
-    changed = _changed_sites(gate, release, refs)
-    asked = release.version is None or bool(formed.queue or changed or mind.running)
-    return Snapshot(
+    first = Snapshot(
         release=release,
         leftovers=tuple(r for r in current.values() if r.state is State.SHIPPED and r.id not in mind.swept),
         reports=_spent(gate, entries, known),
@@ -77,6 +71,18 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         expired=overdue.expired(current.values(), now=gate.clock(), after=gate.config.gate.request_ttl),
         arrivals=arrived,
         decisions=tuple(spool.decision(entry) for entry in entries if entry.event == "decision"),
+    )
+    if not imagine and (first.leftovers or first.reports or first.vanished or first.arrivals):
+        return first  # these come before the queue, which is not merged anew for each of them
+    standing = [result for result in current.values() if not result.state.final]
+    now = utc(gate.clock())
+    standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
+    yard = Yard(gate.git, gate.signer, gate.config, release, mind.memory, gate.clock())
+    formed, definitions = _form(gate, refs, yard, standing, open_tips, mind)
+    changed = _changed_sites(gate, release, refs)
+    asked = release.version is None or bool(formed.queue or changed or mind.running)
+    return replace(
+        first,
         changed_sites=changed,
         ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
         standings=formed.standings,

@@ -1,7 +1,7 @@
 """The gate's one decision: a snapshot in, the next step out. Pure; the same snapshot gives the same step.
 
-Order of importance: an unfinished ship, what is left of a finished one, what hooks and people reported, what
-arrived, what people decided, sites that do not run what they should; then the queue.
+Order of importance: an unfinished ship, a rollback, freeze or abort, what is left of a finished ship, what hooks
+reported, what arrived, what people decided, sites that do not run what they should; then the queue.
 """
 
 from collections.abc import Mapping
@@ -210,6 +210,9 @@ def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule,
         return Recover()
     if seen.tampering:
         return _stop(seen)
+    urgent = [decision for decision in seen.decisions if decision.verb in _FIRST]
+    if urgent:
+        return CarryOut(min(urgent, key=_urgency))
     if seen.leftovers:
         return Sweep(seen.leftovers[0])
     if seen.reports:

@@ -48,7 +48,7 @@ EVERYTHING = {
     "reports": ("1.json",),
     "vanished": (result("gone"),),
     "arrivals": (step.Arrival(RequestId("new"), Oid("e" * 40), Actor("a"), Ask((), "x", "y")),),
-    "decisions": (decision("freeze", "1"),),
+    "decisions": (decision("approve", "1"),),
     "expired": (result("old", State.BLOCKED, "GATE-402"),),
     "changed_sites": ("shop",),
     "ailing_sites": ("web",),
@@ -74,6 +74,14 @@ def test_what_matters_more_comes_first(first: int) -> None:
     seen = Snapshot(LIVE, **fields)  # type: ignore[arg-type]
     assert isinstance(next_step(seen), ORDER[first][1])
     assert isinstance(next_step(Snapshot(LIVE)), Rest)
+
+
+@pytest.mark.parametrize("verb", ["rollback", "freeze", "abort"])
+def test_what_is_urgent_waits_for_an_unfinished_ship_and_for_nothing_else(verb: str) -> None:
+    fields = {**EVERYTHING, "decisions": (decision("approve", "1"), decision(verb, "2"))}
+    assert next_step(Snapshot(LIVE, **fields)) == step.Recover()  # type: ignore[arg-type]
+    without = {**fields, "shipping": None}
+    assert next_step(Snapshot(LIVE, **without)) == step.CarryOut(decision(verb, "2"))  # type: ignore[arg-type]
 
 
 def test_a_rollback_goes_before_older_decisions() -> None:
