@@ -88,12 +88,14 @@ def run(
         plain = box.kind == "none"
         done, status = _plain(job) if plain else _boxed(job, network.connect if box.network else beside)
         reached = bounds.reached()
+    said = done.output.removeprefix(_BEGUN)
     ended = done.timed_out or done.cancelled or done.stopped or reached
     if status is None and not ended:
-        raise broken(done.text or f"bwrap ended with status {done.status}")
+        raise broken(_last_line(said) or f"bwrap ended with status {done.status}")
+    cut = done.truncated or len(said) > output_limit
     return Ran(
         status=_as_shells_say(done.status if status is None else status),
-        output=done.output.removeprefix(_BEGUN)[:output_limit] + _told(done, reached, output_limit),
+        output=said[:output_limit] + _told(done, reached, output_limit if cut else None),
         seconds=done.seconds,
         limits=bounds.kind,
         timed_out=done.timed_out,
@@ -131,7 +133,7 @@ def _plain(job: _Job) -> tuple[process.Done, int | None]:
     with TemporaryDirectory(prefix="gate-check-", ignore_cleanup_errors=True) as home:
         env = {**environment(box), "HOME": home, "TMPDIR": home, **box.env}
         argv = (*job.enter, *job.argv)
-        done = job.start(argv, cwd=box.tree / box.cwd, env=env, cancel=job.cancel, pass_fds=job.pass_fds, sweep=True)
+        done = job.start(argv, cwd=box.tree / box.cwd, env=env, cancel=job.cancel, pass_fds=job.pass_fds)
     return done, done.status
 
 
@@ -228,13 +230,19 @@ def _await_end(pid: int, milliseconds: int) -> bool:
     return ended
 
 
-def _told(done: process.Done, reached: tuple[str, ...], limit: int) -> bytes:
+def _last_line(said: bytes) -> str:
+    """Return what bwrap complained of; a command may have spoken before, so nothing of it is believed or shown raw."""
+    last = (said.decode("utf-8", "replace").splitlines() or [""])[-1]
+    return "".join(letter if letter.isprintable() else "?" for letter in last[:300])
+
+
+def _told(done: process.Done, reached: tuple[str, ...], cut_at: int | None) -> bytes:
     """Return the gate's own lines at the end of the output."""
     lines = [
         *reached,
         *((done.stopped,) if done.stopped else ()),
         *((f"It was ended after {done.seconds:.0f} seconds.",) if done.timed_out else ()),
-        *((f"The output was cut here: it went on after {limit} bytes.",) if done.truncated else ()),
+        *((f"The output was cut here: it went on after {cut_at} bytes.",) if cut_at is not None else ()),
     ]
     start = "" if not done.output or done.output.endswith(b"\n") else "\n"
     return "".join((start, *(f"[gate] {line}\n" for line in lines))).encode() if lines else b""

@@ -16,7 +16,7 @@ from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.verify import box as box_module
 from gatekeeper.verify import limits
-from gatekeeper.verify.box import Box, System, Wires, arguments
+from gatekeeper.verify.box import Box, Kind, System, Wires, arguments
 from gatekeeper.verify.sandbox import Ran, run
 
 REPOSITORY = Path(__file__).parents[2]
@@ -255,6 +255,13 @@ def test_a_gigabyte_of_output_is_cut_and_says_so(tree: Path) -> None:
     ran = run(Box(tree=tree), ("sh", "-c", "head -c 1000000000 /dev/zero"), timeout=60, output_limit=1000)
     assert ran.status == 0
     assert ran.output == b"\0" * 1000 + b"\n[gate] The output was cut here: it went on after 1000 bytes.\n"
+
+
+@pytest.mark.parametrize("kind", ["bubblewrap", "none"])
+@pytest.mark.parametrize(("many", "cut"), [(9, False), (10, False), (11, True), (12, True)])
+def test_output_is_cut_exactly_at_the_limit(tree: Path, kind: Kind, many: int, *, cut: bool) -> None:
+    ran = run(Box(tree=tree, kind=kind), ("printf", "x" * many), timeout=30, output_limit=10)
+    assert (ran.output.split(b"\n")[0], b"cut here" in ran.output) == (b"x" * min(many, 10), cut)
 
 
 def test_a_fork_bomb_is_bounded(tree: Path) -> None:
