@@ -16,14 +16,13 @@ from gatekeeper.librarian.observe import observe
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason, Result
 from gatekeeper.policy import overdue
-from gatekeeper.policy.step import Rest, Snapshot, Step, Verify, next_step
+from gatekeeper.policy.rut import Rut
+from gatekeeper.policy.step import Rest, Snapshot, next_step
 from gatekeeper.process import Cancel
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.ledger import utc
 
 Tell = Callable[[str], None]
-_SAME = 3
-"""How often the very same step may follow itself before the heartbeat stops: nothing may hang on one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,11 @@ def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float, knock: tuple[
 
 def _work(gate: Gate, hands: Hands) -> Beat:
     mind, cancel = hands.mind, hands.cancel
-    alarms, last, repeated = list[Reason](), None, 0
+    alarms, rut = list[Reason](), Rut()
     while not cancel.thrown:
         seen = observe(gate, mind)
         step = next_step(seen)
-        repeated = repeated + 1 if step == last and step != Verify() else 0
-        if repeated == _SAME:
+        if rut.after(step):
             raise GateError(
                 f"The step {type(step).__name__} leads nowhere.", code="GATE-506", hints=("gatekeeper log",)
             )
@@ -61,14 +59,7 @@ def _work(gate: Gate, hands: Hands) -> Beat:
         if isinstance(step, Rest):
             keep_house(gate)
             return Beat(step.why, (*alarms, *_stuck(gate, seen)))
-        last = step
     return Beat("stopped between two steps", tuple(alarms))
-
-
-def plan(gate: Gate) -> tuple[Snapshot, Step]:
-    """Return what the next heartbeat would begin with; moves no ref and touches no site."""
-    seen = observe(gate, Recollection())
-    return seen, next_step(seen)
 
 
 def _stuck(gate: Gate, seen: Snapshot) -> tuple[Reason, ...]:
