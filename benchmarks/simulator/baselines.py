@@ -301,7 +301,7 @@ class SubmitQueue:
         for _, key in wanted:
             if self.builds.get(key) is None or self.builds[key].passed is None:
                 cost += len(self.engine.world.items[key[0]].surfaces)
-            if cost > budget:
+            if chosen and cost > budget:
                 break
             chosen.add(key)
         for key in [k for k, check in self.builds.items() if k not in chosen and check.passed is None]:

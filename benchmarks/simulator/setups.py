@@ -87,10 +87,10 @@ SETUPS = (
     *(
         Setup(
             f"SQ19-{rate}",
-            f"SubmitQueue: {rate} an hour for 4 hours, 500 workers, builds lognormal around 30 min (at most"
+            f"SubmitQueue: {rate} an hour for 3 hours, 500 workers, builds lognormal around 30 min (at most"
             " 120), 5 % bad, 16 parts, 3.35 % of open pairs in a part break",
             per_hour=rate,
-            hours=4,
+            hours=3,
             bad=0.05,
             pair=0.0335,
             surfaces=16,
@@ -99,15 +99,15 @@ SETUPS = (
             slots=500,
             max_train=64,
             window=64,
-            seeds=3,
+            seeds=2,
         )
-        for rate in (100, 300, 500)
+        for rate in (100, 200)
     ),
     *(
         Setup(
             f"six-{slots}",
-            f"six surfaces, 30 an hour for 7 days, 5 % bad, one in seven touches two, checks of 60 s, {slots} slot(s)",
-            per_hour=30,
+            f"six surfaces, 45 an hour for 7 days, 5 % bad, one in seven touches two, checks of 60 s, {slots} slot(s)",
+            per_hour=45,
             hours=168,
             surfaces=6,
             wide=0.15,

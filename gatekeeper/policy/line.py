@@ -3,6 +3,7 @@
 Pure. A verdict is a fact about a key, so it is enough to look at the stages in which a job's key changes.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,10 @@ class Span:
     def end(self) -> int:
         """The last turn that is worth a run: what holds a known failure is not."""
         return len(self.track) - 1 if self.red is None else self.red - 1
+
+    def turn_at(self, at: int) -> Turn:
+        """Return the turn that a stage belongs to."""
+        return self.track[bisect_right(self.track, at, key=lambda turn: turn.at) - 1]
 
     @property
     def pending(self) -> Track:

@@ -10,7 +10,8 @@ The rules, in order:
    next; what lies behind that steps aside, and the rest of the line goes on without it. So a failure delays nobody
    who does not share its job, and with slots to spare nobody else.
 4. When one request alone is left in question it is a suspect. It is blocked when the same state fails a second time,
-   and the state just before is known. Its second run has time: the others go first, unless it has waited long.
+   the state just before is known, and those that it may only fail together with have landed. Its second run has time:
+   the others go first, unless it has waited long.
 5. Slots that are left verify turns ahead of time, the likeliest to be needed first, down to one chance in five.
 6. The most requests whose jobs are all known to pass, without the others, ship at once, up to `max_train`: every key
    of the very tree that ships has passed, or fails on `release` too and is touched by none of them.
@@ -20,7 +21,7 @@ The rules, in order:
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
 from gatekeeper.policy.line import Span, Turn, Verdicts, bundles, first_of_each, green, span, tracks, without
@@ -58,6 +59,8 @@ class Suspect:
     """The job on the state just before; None when it has nothing to look at there."""
     behind: tuple[Request, ...]
     since: float
+    landed: bool = False
+    """`release` was just the state before: whoever it fails with is live, and not at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,10 @@ class _Line:
     bundle: list[int]
     fit: tuple[Request, ...]
 
+    def fits(self, at: int) -> bool:
+        """Return whether the request of a stage may ship."""
+        return self.stages[at].request in self.fit
+
 
 @dataclass(slots=True)
 class _Planner:
@@ -154,10 +161,12 @@ class _Planner:
     guilty: Guilty | None = None
     lingers: bool = False
     unsettled: bool = False
+    known_base: frozenset[str] = frozenset()
 
     def plan(self) -> Plan:
         scene = self.scene
         base = scene.make(())
+        self.known_base = frozenset(job.key for job in (*base[0].builds, *base[0].checks))
         red = self._release(base[0])
         starting = not scene.live and bool(base[0].builds or base[0].checks) and not red
         queue = () if starting else self._without_suspects()
@@ -221,26 +230,46 @@ class _Planner:
                 if part.red is not None:
                     aside |= self._question(name, part)
             if not aside:
-                for name, part in spans.items():
-                    self._advance(name, part)
+                self._advance(lines[-1], spans)
                 break
             rest = without(rest, aside)
         return lines
 
-    def _advance(self, name: JobName, part: Span) -> None:
-        """Nothing is known to fail: verify the newest turn of a batch, then those between with slots to spare."""
-        first, last = part.base, len(part.track) - 1
+    def _advance(self, line: _Line, spans: Mapping[JobName, Span]) -> None:
+        """Nothing is known to fail: of each bundle, verify one batch after the other, every job at the same cut."""
         size = batch(self.scene.odds, self.scene.max_train)
-        weight = 0.5 if name in self.questioned else 1.0
-        while first < last and weight >= _WORTH:
-            tip = min(first + size, last)
-            failing = _fails(self.scene.odds, tip - first)
-            self._want(weight, part.track[tip])
-            self.lingers |= self._soon(part.track[0], part.track[tip])
-            if part.track[tip].passes(self.scene.verdicts) is None:
-                self._between(part.track, first, tip, weight * failing)
-            weight *= 1 - failing
-            first = tip
+        for number in dict.fromkeys(line.bundle):
+            left = [at for at, own in enumerate(line.bundle) if at and own == number and not line.fits(at)]
+            touched = {name: part for name, part in spans.items() if part.track[-1].at in left}
+            weight = 0.5 if touched.keys() & self.questioned else 1.0
+            first = 0
+            while left and weight >= _WORTH:
+                cut = max(left[:size], key=lambda at: (self._invested(touched.values(), first, at), at))
+                failing = _fails(self.scene.odds, left.index(cut) + 1)
+                for part in touched.values():
+                    self._verify(part, first, cut, weight, weight * failing)
+                weight *= 1 - failing
+                first, left = cut, left[left.index(cut) + 1 :]
+
+    def _invested(self, parts: Iterable[Span], first: int, cut: int) -> int:
+        """Return how many jobs have answered for this very cut, or are about to."""
+        turns = (part.turn_at(cut) for part in parts)
+        return sum(
+            turn.at > first
+            and turn.job is not None
+            and (turn.job.key in self.scene.running or bool(turn.passes(self.scene.verdicts)))
+            for turn in turns
+        )
+
+    def _verify(self, part: Span, first: int, cut: int, weight: float, ahead: float) -> None:
+        """Want a job at a cut; with slots to spare, also the turns that a failure there would ask for."""
+        turn = part.turn_at(cut)
+        if turn.at <= first or turn.passes(self.scene.verdicts) is not None:
+            return
+        self._want(weight, turn)
+        self.lingers |= self._soon(part.track[0], turn)
+        low, high = part.track.index(part.turn_at(first)), part.track.index(turn)
+        self._between(part.track, max(low, part.base) if part.base < high else low, high, ahead)
 
     def _soon(self, before: Turn, turn: Turn) -> bool:
         """Return whether a turn will be known in a moment, as far as the same job's last run tells."""
@@ -288,18 +317,23 @@ class _Planner:
         self._examine(Suspect(request, Run(failing.stage, failing.job), control, ahead, self.scene.now))
 
     def _examine(self, suspect: Suspect) -> None:
-        """Blame a suspect, ask for what is missing to do so, or let it go when it was a flake."""
+        """Blame a suspect, or ask for what is missing to do so.
+
+        It is let go after a flake, and when what it failed behind did not land as it was.
+        """
         said = self.scene.verdicts.get(suspect.run.job.key)
-        if said is None or said.outcome is Outcome.PASSED:
-            return
-        self.suspects.append(suspect)
         control = suspect.before
+        open_ = any(request in self.scene.queue for request in suspect.behind)
+        landed = suspect.landed or (not open_ and (control is None or control.job.key in self.known_base))
+        if said is None or said.outcome is Outcome.PASSED or not (open_ or landed):
+            return
+        self.suspects.append(replace(suspect, landed=landed))
         if control is not None and not self._settled(self.scene.verdicts.get(control.job.key)):
             self._want(0.9, Turn(0, control.stage, control.job), again=True)
         if not self._settled(said):
             waited = self.scene.now - suspect.since > _PATIENCE * said.seconds
             self._want(1.5 if waited else 0.3, Turn(0, suspect.run.stage, suspect.run.job), again=True)
-        elif control is None or self._settled(self.scene.verdicts.get(control.job.key)):
+        elif landed and (control is None or self._settled(self.scene.verdicts.get(control.job.key))):
             self.guilty = self.guilty or Guilty(suspect.request, suspect.run.job, said, suspect.behind)
 
     def _ship(self, lines: Sequence[_Line]) -> Ready | None:

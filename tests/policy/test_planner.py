@@ -1,0 +1,269 @@
+"""Whatever happens in whatever order: nobody starves, no guilty one lands, no innocent one is blocked."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatekeeper.model import Actor, Ask, Job, JobName, Kind, Oid, Outcome, Request, RequestId, Stage, Verdict
+from gatekeeper.policy import planner
+from gatekeeper.policy.planner import Plan, Scene, Suspect
+
+JOBS = ("one", "two", "three")
+
+
+@dataclass
+class Queue:
+    """Requests that touch jobs, break some of them alone, or break a job together with another one."""
+
+    touches: dict[int, frozenset[str]]
+    breaks: dict[int, frozenset[str]]
+    clash: tuple[int, int] | None = None
+    late: bool = False
+    slots: int = 1
+    max_train: int = 3
+    seconds: float = 60.0
+    flakes: int = 0
+    filed: list[int] = field(default_factory=list)
+    landed: list[int] = field(default_factory=list)
+    blocked: dict[int, planner.Guilty] = field(default_factory=dict)
+    trains: list[tuple[int, ...]] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    running: dict[str, float] = field(default_factory=dict)
+    suspects: tuple[Suspect, ...] = ()
+    now: float = 0.0
+    runs: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.verdicts = {f"{job}:": Verdict(f"{job}:", "", Outcome.PASSED, "", self.seconds, "") for job in JOBS}
+
+    def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
+        numbers, stages = list(self.landed), []
+        for request in (None, *requests):
+            numbers += [request.sequence] if request else []
+            name = Oid("+".join(map(str, numbers)))
+            stages.append(Stage(request, name, name, (), tuple(self._job(job, numbers) for job in JOBS)))
+        return tuple(stages)
+
+    def _job(self, name: str, numbers: list[int]) -> Job:
+        return Job(
+            JobName(Kind.CHECK, name), f"{name}:{','.join(str(n) for n in numbers if name in self.touches[n])}", "d"
+        )
+
+    def broken(self, key: str) -> bool:
+        name, _, listed = key.partition(":")
+        numbers = [int(n) for n in listed.split(",") if n]
+        alone = any(name in self.breaks[n] for n in numbers)
+        return alone or (self.clash is not None and set(self.clash) <= set(numbers))
+
+    def plan(self) -> Plan:
+        queue = tuple(
+            Request(RequestId(f"r{n}"), Oid(str(n)), 1, n, Actor("a"), Ask((), "", ""), "")
+            for n in self.filed
+            if n not in self.landed and n not in self.blocked
+        )
+        made = planner.plan(
+            Scene(
+                queue=queue,
+                make=self.make,
+                verdicts=dict(self.verdicts),
+                running=dict(self.running),
+                slots=self.slots,
+                max_train=self.max_train,
+                now=self.now,
+                suspects=self.suspects,
+            )
+        )
+        self.suspects = made.suspects
+        return made
+
+    def settle(self) -> Plan:
+        """Do all that can be done before a check ends."""
+        for _ in range(200):
+            made = self.plan()
+            for key in made.cancel:
+                del self.running[key]
+            for run in made.start:
+                self.runs.append(run.job.key)
+                self.running[run.job.key] = self.now
+            if made.guilty is not None:
+                self.blocked[made.guilty.request.sequence] = made.guilty
+            elif made.ready is not None and len(made.ready.stages) > 1:
+                self._ship(made.ready.stages)
+            elif not (made.start or made.cancel):
+                return made
+        raise AssertionError("it never settles")
+
+    def _ship(self, stages: tuple[Stage, ...]) -> None:
+        for job in stages[-1].checks:
+            assert self.verdicts[job.key].outcome is Outcome.PASSED, "what ships was verified, key by key"
+        train = tuple(stage.request.sequence for stage in stages if stage.request is not None)
+        assert len(train) <= self.max_train
+        self.trains.append(train)
+        self.landed += train
+
+    def end(self, key: str) -> None:
+        """Have a check say what it has to say."""
+        self.now += self.seconds
+        del self.running[key]
+        before = self.verdicts.get(key)
+        assert before is None or before.outcome is not Outcome.PASSED, "a pass is never run twice"
+        red = self.broken(key)
+        if not red and self.flakes and before is None:
+            self.flakes -= 1
+            red = True
+        bad = Outcome.TIMED_OUT if self.late else Outcome.FAILED
+        runs = before.runs + 1 if before and red else 1
+        self.verdicts[key] = Verdict(key, "", bad if red else Outcome.PASSED, "", self.seconds, "", runs=runs)
+
+    def forget(self) -> None:
+        """Kill the Librarian: only what Git holds is left."""
+        self.running.clear()
+        self.suspects = ()
+
+
+@st.composite
+def queues(draw: st.DrawFn) -> Queue:
+    count = draw(st.integers(1, 9))
+    touches = {n: draw(st.frozensets(st.sampled_from(JOBS), max_size=2)) for n in range(count)}
+    bad = {n: draw(st.booleans()) and draw(st.booleans()) for n in range(count)}
+    breaks = {n: frozenset(list(touches[n])[:1]) if bad[n] else frozenset() for n in range(count)}
+    both = [(a, b) for a in touches for b in touches if a < b and touches[a] & touches[b] and not (bad[a] or bad[b])]
+    clash = draw(st.sampled_from([None, *both])) if both else None
+    return Queue(
+        touches,
+        breaks,
+        clash,
+        late=draw(st.booleans()),
+        slots=draw(st.integers(1, 4)),
+        max_train=draw(st.integers(1, 8)),
+        seconds=draw(st.sampled_from([2.0, 300.0])),
+    )
+
+
+def play(queue: Queue, data: st.DataObject, *, kills: bool = True) -> None:
+    """File, end checks and kill in any order, until everybody has been told."""
+    waiting = list(queue.touches)
+    for _ in range(600):
+        queue.settle()
+        events = ["file"] * bool(waiting) + ["end"] * bool(queue.running) + ["kill"] * (kills and bool(queue.running))
+        if not events:
+            break
+        match data.draw(st.sampled_from(events)):
+            case "file":
+                queue.filed.append(waiting.pop(0))
+            case "end":
+                queue.end(data.draw(st.sampled_from(sorted(queue.running))))
+            case "kill":
+                kills = data.draw(st.booleans())
+                queue.forget()
+    assert sorted([*queue.landed, *queue.blocked]) == sorted(queue.touches), "everybody is told something"
+
+
+@given(queues(), st.data())
+def test_the_guilty_are_blocked_and_all_others_land(queue: Queue, data: st.DataObject) -> None:
+    play(queue, data)
+    guilty = {n for n, broken in queue.breaks.items() if broken}
+    for number in queue.landed:
+        assert number not in guilty
+    innocent = set(queue.blocked) - guilty
+    if queue.clash is None:
+        assert not innocent
+    else:
+        assert len(innocent) == 1
+        assert innocent < set(queue.clash), "of two that break together one lands"
+
+
+@given(queues(), st.data())
+def test_a_flake_costs_a_run_and_nobody_a_block(queue: Queue, data: st.DataObject) -> None:
+    queue.flakes = data.draw(st.integers(1, 3))
+    play(queue, data)
+    assert {n for n, broken in queue.breaks.items() if broken} | set(queue.clash or ()) >= set(queue.blocked)
+
+
+@given(queues(), st.data())
+def test_no_job_is_asked_more_often_than_needed(queue: Queue, data: st.DataObject) -> None:
+    play(queue, data, kills=False)
+    assert all(queue.runs.count(key) <= 2 + queue.slots for key in queue.runs)
+
+
+def _simple(count: int, **more: int) -> Queue:
+    queue = Queue({n: frozenset({"one"}) for n in range(count)}, {n: frozenset() for n in range(count)}, **more)  # type: ignore[arg-type]
+    queue.filed = list(range(count))
+    return queue
+
+
+def _finish(queue: Queue) -> None:
+    queue.settle()
+    while queue.running:
+        queue.end(next(iter(queue.running)))
+        queue.settle()
+
+
+def test_a_train_without_a_failure_takes_one_run() -> None:
+    queue = _simple(8, max_train=8)
+    _finish(queue)
+    assert (queue.trains, len(queue.runs)) == ([tuple(range(8))], 1)
+
+
+def test_others_ship_while_one_surface_is_in_question() -> None:
+    queue = Queue({0: frozenset({"one"}), 1: frozenset({"two"})}, {0: frozenset({"one"}), 1: frozenset()}, slots=2)
+    queue.filed = [0, 1]
+    queue.settle()
+    queue.end("one:0")
+    queue.end("two:1")
+    queue.settle()
+    assert queue.trains == [(1,)]
+    assert "one:0" in queue.running, "the failure is asked once more"
+
+
+def test_a_bisection_lands_what_is_before_the_guilty_one_and_goes_on_without_it() -> None:
+    queue = _simple(8, max_train=8)
+    queue.breaks[5] = frozenset({"one"})
+    _finish(queue)
+    assert (sorted(queue.landed), list(queue.blocked)) == ([0, 1, 2, 3, 4, 6, 7], [5])
+    assert len(queue.runs) <= 7
+
+
+def test_a_pair_that_fails_together_is_named() -> None:
+    queue = _simple(2, max_train=8)
+    queue.clash = (0, 1)
+    _finish(queue)
+    assert [r.id for r in queue.blocked[1].behind] == ["r0"] or queue.landed == [0]
+    assert queue.landed == [0]
+
+
+def test_a_time_out_is_run_again_and_never_bisected() -> None:
+    queue = _simple(4, max_train=8)
+    queue.late, queue.breaks[2] = True, frozenset({"one"})
+    _finish(queue)
+    assert queue.runs[:2] == ["one:0,1,2,3"] * 2
+    assert queue.runs[2] == "one:0"
+    assert list(queue.blocked) == [2]
+
+
+def test_what_passes_stops_what_runs_ahead_of_time() -> None:
+    queue = _simple(8, max_train=8, slots=4)
+    queue.settle()
+    assert len(queue.running) > 1
+    queue.end("one:0,1,2,3,4,5,6,7")
+    queue.settle()
+    assert (queue.running, queue.trains) == ({}, [tuple(range(8))])
+
+
+@pytest.mark.parametrize(("odds", "size"), [(0.05, 8), (0.1, 7), (0.2, 3), (0.5, 1), (0.9, 1)])
+def test_the_worse_the_odds_the_smaller_the_batch(odds: float, size: int) -> None:
+    assert planner.batch(odds, 8) == size
+
+
+def test_short_checks_are_waited_for_and_long_ones_are_not() -> None:
+    for seconds, trains in ((2.0, []), (300.0, [(0,)])):
+        queue = Queue(
+            {0: frozenset({"one"}), 1: frozenset({"two"})}, {0: frozenset(), 1: frozenset()}, slots=2, seconds=seconds
+        )
+        queue.filed = [0, 1]
+        queue.settle()
+        queue.end("one:0")
+        queue.settle()
+        assert queue.trains == trains
