@@ -14,6 +14,7 @@ import gatekeeper
 from gatekeeper.commands import (
     agents,
     audit,
+    backup,
     changelog,
     config,
     decide,
@@ -47,7 +48,7 @@ def cli(context: click.Context, home: str | None) -> None:
 for _command in (
     *(demo.demo, init.init, config.config, run.run, run.tick),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
-    *(*decide.COMMANDS, audit.audit, agents.agents, mcp.mcp),
+    *(*decide.COMMANDS, audit.audit, agents.agents, mcp.mcp, backup.backup, backup.restore),
 ):
     cli.add_command(_command)
 

@@ -39,22 +39,27 @@ def init(folder: Path, source: str | None) -> None:
     _require_git()
     start = None if source is None else _source(source)
     home = Home(folder.absolute())
-    _refuse_occupied(home.path)
+    refuse_occupied(home.path)
     existed = home.path.exists()
     try:
         commit = _make(home, start)
     except BaseException:
-        _remove(home.path, keep=existed)
+        remove(home.path, keep=existed)
         raise
     _tell(home, commit, start)
 
 
-def _make(home: Home, start: Source | None) -> Oid:
+def make_folders(home: Home) -> None:
+    """Make the folders of a gate's home, with who may look into them."""
     for place in (home.path, home.releases, home.data, home.www, home.spool, home.builds, home.logs, home.key.parent):
         place.mkdir(parents=True, exist_ok=True)
     for private in (home.var, home.key.parent):
         private.chmod(0o700)
     home.path.chmod(0o711)
+
+
+def _make(home: Home, start: Source | None) -> Oid:
+    make_folders(home)
     public = sign.new_key(home.key)
     write_file(home.allowed_signers, f'{sign.EMAIL} namespaces="git,{sign.NAMESPACE}" {public}\n'.encode())
     write_file(home.sites_toml, starter().encode())
@@ -116,14 +121,16 @@ def _require_git() -> None:
         raise GateError(f"Git {there} is too old: {needed} or newer is needed, for merges without a checkout.")
 
 
-def _refuse_occupied(folder: Path) -> None:
+def refuse_occupied(folder: Path) -> None:
+    """Raise GateError unless the folder is new or empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise GateError(
             f"{folder} is not empty, so nothing was changed.", hints=("gatekeeper init NEW_DIR",), exit=Exit.USAGE
         )
 
 
-def _remove(folder: Path, *, keep: bool) -> None:
+def remove(folder: Path, *, keep: bool) -> None:
+    """Take back what was made, and the folder itself unless it was there before."""
     for path in folder.iterdir() if folder.is_dir() else ():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     if not keep and folder.is_dir():
