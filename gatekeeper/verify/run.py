@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -20,9 +21,10 @@ from gatekeeper.sites.run import Stamp
 from gatekeeper.verify import store
 from gatekeeper.verify.boot import BootSpec, boot
 from gatekeeper.verify.box import Box
-from gatekeeper.verify.jobs import WHOLE, Work
+from gatekeeper.verify.jobs import NO_SANDBOX, WHOLE, Work
 from gatekeeper.verify.sandbox import Ran
 from gatekeeper.verify.sandbox import run as run_boxed
+from gatekeeper.verify.selftest import self_test
 
 _EXCERPT_LINES = 20
 _EXCERPT = 2000
@@ -46,6 +48,8 @@ class _Said:
 
 def run(gate: Gate, work: Work, tree: Oid, *, cancel: Cancel, attempt: int) -> Verdict | Interrupted:
     """Run a job to its verdict. Raises GateError 505 when the sandbox is missing: that says nothing about the tree."""
+    if gate.config.verify.sandbox != NO_SANDBOX:
+        _proven()
     gate.home.work.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix=f"{work.job.name.kind}-", dir=gate.home.work))
     try:
@@ -56,6 +60,14 @@ def run(gate: Gate, work: Work, tree: Oid, *, cancel: Cancel, attempt: int) -> V
         return _verdict(gate, work, said, attempt)
     finally:
         remove(folder)
+
+
+@cache
+def _proven() -> None:
+    """Have the sandbox tried once in this process, before anybody's code runs in it. Raises GateError 505."""
+    found = self_test()
+    if found is not None:
+        raise GateError(found, code="GATE-505", hints=("gatekeeper explain GATE-505",))
 
 
 def _lay_out(gate: Gate, work: Work, tree: Oid, folder: Path) -> None:
