@@ -135,7 +135,7 @@ def _health(health: Health) -> HealthCheck:
 def _path(kind: type, value: Any) -> Any:
     if kind is Path:
         return Path(value)
-    raise NotImplementedError(kind)
+    raise TypeError(kind)
 
 
 def _unquoted(value: str) -> str:
