@@ -26,8 +26,12 @@ _OUTCOMES = {
     "landed": SHIPPED,
 }
 _REJECTED = "GATE-405"
-_GATE = frozenset({"imported", "started", "stopped", "configured", "reconfigured", "converged", "tampered", "stranded",
-                   "ship_failed", "interrupted", "ship_put_off"})  # fmt: skip
+_GATE = frozenset(
+    {
+        *("imported", "restored", "started", "stopped", "configured", "reconfigured", "converged", "migrated"),
+        *("tampered", "repaired", "stranded", "ship_failed", "interrupted", "ship_put_off"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,9 @@ def _requests(records: Sequence[Record]) -> dict[tuple[str, str], RequestLine]:
     lines: dict[tuple[str, str], RequestLine] = {}
     for record in records:
         data = record.data
-        if record.event == "filed":
-            lines[data["id"], data["tip"]] = _filed(record)
+        if record.event == "filed" and {"id", "tip"} <= data.keys():
+            before = next((line for line in reversed(lines.values()) if line.id == data["id"]), None)
+            lines[data["id"], data["tip"]] = _filed_again(before, record) if before else _filed(record)
         elif record.event == SHIPPED:
             _ship(lines, record)
         elif (key := (str(data.get("id")), str(data.get("tip")))) in lines and record.event in _OUTCOMES:
@@ -141,9 +146,9 @@ def _requests(records: Sequence[Record]) -> dict[tuple[str, str], RequestLine]:
 def _filed(record: Record) -> RequestLine:
     data: dict[str, Any] = record.data
     return RequestLine(
-        id=data["id"],
-        attempt=data["attempt"],
-        tip=data["tip"],
+        id=str(data["id"]),
+        attempt=int(data.get("attempt", 1)),
+        tip=str(data["tip"]),
         agent=record.actor.name,
         assurance=record.actor.assurance,
         role=record.actor.role,
@@ -154,6 +159,15 @@ def _filed(record: Record) -> RequestLine:
         urgency=data.get("urgency") or "",
         filed_at=record.at,
     )
+
+
+def _filed_again(before: RequestLine, record: Record) -> RequestLine:
+    """Take from the attempt before what the record of a new one leaves out, as one that a person filed again does."""
+    told = _filed(record)
+    if "decision" not in record.data:
+        return told
+    kept = ("agent", "assurance", "role", "surfaces", "intent", "artifact", "bump", "urgency")
+    return replace(told, **{name: getattr(before, name) for name in kept})
 
 
 def _moved(line: RequestLine, record: Record) -> RequestLine:
