@@ -30,6 +30,8 @@ def main() -> int:
             except AssertionError as problem:
                 print(f"NOT WHOLE: {problem}")
                 return 1
+            except KeyboardInterrupt:
+                break
             print(f"blow {number + 1}: {dict(storm.tally.kills)}, {time.monotonic() - began:.1f} s", flush=True)
         print("\n".join([f"seed {asked.seed}", *storm.tally.lines(gate)]))
         print(
