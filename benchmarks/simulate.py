@@ -29,8 +29,6 @@ POLICIES: dict[str, Callable[[Engine], Policy]] = {
     "SubmitQueue": baselines.SubmitQueue,
     "oracle": baselines.Oracle,
 }
-ALONE = ("serial", "serial, twice", "bors batch + bisect", "bors, twice", "Mergify split")
-"""Queues that never speculate on each surface by itself: they are run one a surface where `sharded` is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +99,8 @@ def main(names: list[str]) -> None:
             told = pool.map(play, [setup] * len(POLICIES), POLICIES)
             tables.append(table(setup, dict(zip(POLICIES, told, strict=True))))
             print(tables[-1], flush=True)
-    if not names:
-        RESULTS.write_text((RESULTS.parent / "queue-results.head.md").read_text() + "\n".join(tables))
+            if not names:
+                RESULTS.write_text((RESULTS.parent / "queue-results.head.md").read_text() + "\n".join(tables))
 
 
 if __name__ == "__main__":

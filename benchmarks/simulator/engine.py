@@ -62,9 +62,7 @@ class Engine:
             self.now, _, event = heapq.heappop(self._events)
             if isinstance(event, Item):
                 self.open[event.number] = event
-            elif event.stopped:
-                continue
-            else:
+            elif not event.stopped:
                 self._finish(event)
             if self._events and self._events[0][0] == self.now:
                 continue

@@ -17,7 +17,8 @@ from gatekeeper.model import (
     Verdict,
 )
 from gatekeeper.policy.order import order
-from gatekeeper.policy.planner import Plan, Scene, Suspect, plan
+from gatekeeper.policy.planner import plan
+from gatekeeper.policy.scene import Plan, Scene, Suspect
 
 _PRIOR = 20.0
 

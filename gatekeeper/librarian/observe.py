@@ -29,7 +29,7 @@ from gatekeeper.model import (
     Version,
 )
 from gatekeeper.policy import overdue, versions
-from gatekeeper.policy.planner import Plan
+from gatekeeper.policy.scene import Plan
 from gatekeeper.policy.step import Arrival, Snapshot, Standing
 from gatekeeper.repo import results, spool
 from gatekeeper.repo.create import PLACEHOLDER

@@ -8,7 +8,7 @@ from gatekeeper.librarian.recollection import Recollection, ground
 from gatekeeper.librarian.train import Yard
 from gatekeeper.model import Job, Outcome, Request, Result, Stage, State, Verdict
 from gatekeeper.policy import planner
-from gatekeeper.policy.planner import Plan, Scene
+from gatekeeper.policy.scene import Plan, Scene
 from gatekeeper.repo import verdicts
 from gatekeeper.verify import jobs
 

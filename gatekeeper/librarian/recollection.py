@@ -7,7 +7,7 @@ from gatekeeper import process
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.train import Memory
 from gatekeeper.model import Oid, RequestId, Result
-from gatekeeper.policy.planner import Suspect
+from gatekeeper.policy.scene import Suspect
 from gatekeeper.verify import jobs
 from gatekeeper.verify.jobs import Ground, Work, digest
 

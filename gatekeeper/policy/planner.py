@@ -20,14 +20,12 @@ The rules, in order:
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
-from gatekeeper.policy.line import Span, Turn, Verdicts, bundles, first_of_each, green, span, tracks, without
-
-Make = Callable[[tuple[Request, ...]], tuple[Stage, ...]]
-"""Merges requests in their order onto `release`, which is the first stage; one that no longer merges is left out."""
+from gatekeeper.policy.line import Span, Turn, bundles, first_of_each, green, span, tracks, without
+from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run, Scene, Suspect
 
 _SURE = 2
 """A failure counts when the same state has failed this often."""
@@ -39,93 +37,6 @@ _STACKED = 8
 """How many batches may stand on each other; beyond that one of them fails almost for sure."""
 _PATIENCE = 2.0
 """How long a suspect waits for its second run, in durations of the first, while others are verified."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A job to run on a stage."""
-
-    stage: Stage
-    job: Job
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A request whose state failed once right behind one that passes: `behind` are those it may only fail with."""
-
-    request: Request
-    run: Run
-    before: Run | None
-    """The job on the state just before; None when it has nothing to look at there."""
-    behind: tuple[Request, ...]
-    since: float
-    landed: bool = False
-    """`release` was just the state before: whoever it fails with is live, and not at fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guilty:
-    """The state just before this request passes the job (or is as red, and it leaves it red); with it, it fails."""
-
-    request: Request
-    job: Job
-    verdict: Verdict
-    behind: tuple[Request, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Red:
-    """A job that fails on `release` itself."""
-
-    job: Job
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """These stages may ship; `red` are jobs that fail on `release` too and that no request of the train touched."""
-
-    stages: tuple[Stage, ...]
-    verdicts: tuple[Verdict, ...]
-    red: tuple[Verdict, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """All that a plan is made from. `odds` is the share of requests that turned out bad, of late."""
-
-    queue: tuple[Request, ...]
-    make: Make
-    verdicts: Verdicts
-    running: Mapping[str, float] = field(default_factory=dict)
-    """Keys that are being verified, and since when."""
-    slots: int = 1
-    max_train: int = 8
-    odds: float = 0.05
-    live: bool = True
-    now: float = 0.0
-    suspects: tuple[Suspect, ...] = ()
-    doubted: frozenset[str] = frozenset()
-    """Keys that are red on `release`, and not asked again in this heartbeat yet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that the moment calls for; `suspects` are to be shown again with the next scene."""
-
-    start: tuple[Run, ...] = ()
-    cancel: frozenset[str] = frozenset()
-    guilty: Guilty | None = None
-    ready: Ready | None = None
-    tried: Request | None = None
-    red: tuple[Red, ...] = ()
-    suspects: tuple[Suspect, ...] = ()
-    line: tuple[Request, ...] = ()
-    """Who is being verified."""
-    settled: bool = True
-    """Every job of `release` is known to pass or to fail."""
-    running: bool = False
-    """Something goes on that will say more."""
 
 
 def plan(scene: Scene) -> Plan:
@@ -183,7 +94,7 @@ class _Planner:
             ready=ready,
             tried=tried,
             red=red,
-            suspects=tuple(self.suspects),
+            suspects=tuple(_after(suspect, ready) for suspect in self.suspects),
             line=members,
             settled=not self.unsettled,
             running=bool(kept),
@@ -333,7 +244,7 @@ class _Planner:
         if not self._settled(said):
             waited = self.scene.now - suspect.since > _PATIENCE * said.seconds
             self._want(1.5 if waited else 0.3, Turn(0, suspect.run.stage, suspect.run.job), again=True)
-        elif landed and (control is None or self._settled(self.scene.verdicts.get(control.job.key))):
+        elif landed and not open_ and (control is None or self._settled(self.scene.verdicts.get(control.job.key))):
             self.guilty = self.guilty or Guilty(suspect.request, suspect.run.job, said, suspect.behind)
 
     def _ship(self, lines: Sequence[_Line]) -> Ready | None:
@@ -435,6 +346,12 @@ class _Planner:
         waiting = [(weight, run) for key, (weight, run) in self.wants.items() if key not in self.scene.running]
         waiting.sort(key=lambda want: -want[0])
         return tuple(run for _, run in waiting[: max(0, free)])
+
+
+def _after(suspect: Suspect, ready: Ready | None) -> Suspect:
+    """Note that those ahead of a suspect are about to land."""
+    going = {stage.request for stage in ready.stages} if ready is not None else set[Request | None]()
+    return replace(suspect, landed=suspect.landed or (bool(suspect.behind) and going >= set(suspect.behind)))
 
 
 def _fails(odds: float, count: int) -> float:

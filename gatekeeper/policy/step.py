@@ -24,7 +24,7 @@ from gatekeeper.model import (
     State,
     Verdict,
 )
-from gatekeeper.policy.planner import Guilty, Plan, Ready, Red, Run
+from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.model import Actor, Ask, Job, JobName, Kind, Oid, Outcome, Request, RequestId, Stage, Verdict
 from gatekeeper.policy import planner
-from gatekeeper.policy.planner import Plan, Scene, Suspect
+from gatekeeper.policy.scene import Guilty, Plan, Scene, Suspect
 
 JOBS = ("one", "two", "three")
 
@@ -27,7 +27,7 @@ class Queue:
     flakes: int = 0
     filed: list[int] = field(default_factory=list)
     landed: list[int] = field(default_factory=list)
-    blocked: dict[int, planner.Guilty] = field(default_factory=dict)
+    blocked: dict[int, Guilty] = field(default_factory=dict)
     trains: list[tuple[int, ...]] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     running: dict[str, float] = field(default_factory=dict)

@@ -27,6 +27,7 @@ from gatekeeper.model import (
     Version,
 )
 from gatekeeper.policy import planner, step
+from gatekeeper.policy.scene import Scene, Suspect
 from gatekeeper.policy.step import Closed, Mark, Rest, Ship, Snapshot, Standing, Tried, Verify, next_step
 
 LIVE = Release(Version("v1.0.0"), Oid("a" * 40), Oid("b" * 40))
@@ -109,7 +110,7 @@ class World:
     closed: Closed | None = None
     bad: frozenset[Oid] = frozenset()
     running: dict[str, float] = field(default_factory=dict)
-    suspects: tuple[planner.Suspect, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
 
     def __post_init__(self) -> None:
         self.results = {name: result(name) for name in self.touches}
@@ -142,7 +143,7 @@ class World:
         standings = tuple(_standing(one) for one in self.results.values() if not one.state.final)
         queue = tuple(self._request(name) for name, one in self.results.items() if self._in_queue(one))
         plan = planner.plan(
-            planner.Scene(queue, self.make, dict(self.verdicts), dict(self.running), slots=2, suspects=self.suspects)
+            Scene(queue, self.make, dict(self.verdicts), dict(self.running), slots=2, suspects=self.suspects)
         )
         return Snapshot(LIVE, standings=standings, plan=plan, closed=self.closed, bad_trees=self.bad)
 

@@ -1,0 +1,97 @@
+"""What a plan is made from, and what it may say. Values only."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gatekeeper.model import Job, Request, Stage, Verdict
+from gatekeeper.policy.line import Verdicts
+
+Make = Callable[[tuple[Request, ...]], tuple[Stage, ...]]
+"""Merges requests in their order onto `release`, which is the first stage; one that no longer merges is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A job to run on a stage."""
+
+    stage: Stage
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A request whose state failed once right behind one that passes: `behind` are those it may only fail with."""
+
+    request: Request
+    run: Run
+    before: Run | None
+    """The job on the state just before; None when it has nothing to look at there."""
+    behind: tuple[Request, ...]
+    since: float
+    landed: bool = False
+    """Whoever it fails behind has landed, and is not at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guilty:
+    """The state just before this request passes the job (or is as red, and it leaves it red); with it, it fails."""
+
+    request: Request
+    job: Job
+    verdict: Verdict
+    behind: tuple[Request, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Red:
+    """A job that fails on `release` itself."""
+
+    job: Job
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """These stages may ship; `red` are jobs that fail on `release` too and that no request of the train touched."""
+
+    stages: tuple[Stage, ...]
+    verdicts: tuple[Verdict, ...]
+    red: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a plan is made from. `odds` is the share of requests that turned out bad, of late."""
+
+    queue: tuple[Request, ...]
+    make: Make
+    verdicts: Verdicts
+    running: Mapping[str, float] = field(default_factory=dict)
+    """Keys that are being verified, and since when."""
+    slots: int = 1
+    max_train: int = 8
+    odds: float = 0.05
+    live: bool = True
+    now: float = 0.0
+    suspects: tuple[Suspect, ...] = ()
+    doubted: frozenset[str] = frozenset()
+    """Keys that are red on `release`, and not asked again in this heartbeat yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the moment calls for; `suspects` are to be shown again with the next scene."""
+
+    start: tuple[Run, ...] = ()
+    cancel: frozenset[str] = frozenset()
+    guilty: Guilty | None = None
+    ready: Ready | None = None
+    tried: Request | None = None
+    red: tuple[Red, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    line: tuple[Request, ...] = ()
+    """Who is being verified."""
+    settled: bool = True
+    """Every job of `release` is known to pass or to fail."""
+    running: bool = False
+    """Something goes on that will say more."""
