@@ -25,6 +25,7 @@ from gatekeeper.repo.sign import Signer
 
 _SHOWN = 20
 _MAIN = {"jsonl": exporting.RECORDS, "csv": exporting.REQUESTS, "html": exporting.REPORT}
+_MIRROR = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @click.group("audit")
@@ -36,7 +37,7 @@ def audit() -> None:
 @click.option(
     "--since", metavar="VERSION", help="Begin with what followed this version; its signed tag vouches for it."
 )
-@click.option("--repo", metavar="MIRROR", type=click.Path(path_type=Path), help="Verify a mirror instead of the gate.")
+@click.option("--repo", metavar="MIRROR", type=_MIRROR, help="Verify a mirror instead of the gate.")
 @click.option("--signers", metavar="FILE", type=click.Path(path_type=Path), help="The keys that count.")
 @as_json
 @click.pass_obj
@@ -61,7 +62,7 @@ def verify(folder: Path, *, since: str | None, repo: Path | None, signers: Path 
 @click.option("--from", "first", metavar="DAY", callback=lambda _c, _p, day: _moment(day, "T00:00:00Z"), help="UTC.")
 @click.option("--to", "last", metavar="DAY", callback=lambda _c, _p, day: _moment(day, "T23:59:59Z"), help="UTC.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write files and a signed manifest there.")
-@click.option("--repo", metavar="MIRROR", type=click.Path(path_type=Path), help="Export a mirror instead of the gate.")
+@click.option("--repo", metavar="MIRROR", type=_MIRROR, help="Export a mirror instead of the gate.")
 @click.option("--signers", metavar="FILE", type=click.Path(path_type=Path), help="The keys that count.")
 @click.pass_obj
 def export(

@@ -62,7 +62,7 @@ def test_a_gate_that_was_cut_is_found_beside_its_mirror(lived: Gatehouse, histor
     assert "the log does not hold the head that the other copy has" in done.stdout
 
 
-@pytest.mark.parametrize(("args", "status"), [(("--since", "v9.9.9"), 3), (("--repo", "/nonexistent"), 1)])
+@pytest.mark.parametrize(("args", "status"), [(("--since", "v9.9.9"), 3), (("--repo", "/nonexistent"), 2)])
 def test_what_is_not_there(lived: Gatehouse, args: tuple[str, str], status: int) -> None:
     audit("verify", *args, gate=lived.home.path, ok=status)
 
