@@ -130,7 +130,7 @@ def _enter(bounds: Bounds) -> tuple[str, ...]:
 
 def _plain(job: _Job) -> tuple[process.Done, int | None]:
     box = job.box
-    with TemporaryDirectory(prefix="gate-check-", ignore_cleanup_errors=True) as home:
+    with TemporaryDirectory(prefix="home-", dir=job.box.tree.parent, ignore_cleanup_errors=True) as home:
         env = {**environment(box), "HOME": home, "TMPDIR": home, **box.env}
         argv = (*job.enter, *job.argv)
         done = job.start(argv, cwd=box.tree / box.cwd, env=env, cancel=job.cancel, pass_fds=job.pass_fds)
