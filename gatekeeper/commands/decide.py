@@ -67,14 +67,15 @@ def thaw(folder: Path, *, as_json: bool) -> None:
 
 @click.command("retry")
 @click.argument("request", metavar="ID")
+@click.option("--fresh", is_flag=True, help="Run all its jobs anew, also those that passed.")
 @as_json
 @click.pass_obj
-def retry(folder: Path, request: str, *, as_json: bool) -> None:
+def retry(folder: Path, request: str, *, fresh: bool, as_json: bool) -> None:
     """Put a blocked request into the queue again. The check that failed runs anew.
 
     Example: gatekeeper retry fix-42
     """
-    _decide(folder, "retry", request=request, as_json=as_json)
+    _decide(folder, "retry", request=request, args={"fresh": "yes"} if fresh else {}, as_json=as_json)
 
 
 @click.command("approve")

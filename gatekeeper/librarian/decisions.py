@@ -6,7 +6,7 @@ from dataclasses import replace
 from gatekeeper import messages
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import cargo, doors
+from gatekeeper.librarian import cargo, doors, fresh
 from gatekeeper.librarian.building import make_ready
 from gatekeeper.librarian.lived import target
 from gatekeeper.librarian.recollection import Recollection
@@ -137,7 +137,10 @@ def _on_request(gate: Gate, seen: Snapshot, decision: Decision) -> None:
         text = f"{result.id} has moved on to {result.tip[:12]}: look at it again before you decide."
         _decline(gate, decision, text, Exit.REFUSED)
         return
-    {"retry": _retry, "approve": _approve, "reject": _reject}[decision.verb](gate, decision, result)
+    if decision.verb == "retry":
+        _retry(gate, seen, decision, result)
+    else:
+        {"approve": _approve, "reject": _reject}[decision.verb](gate, decision, result)
 
 
 def _on_closed(gate: Gate, decision: Decision) -> None:
@@ -156,8 +159,11 @@ def _on_closed(gate: Gate, decision: Decision) -> None:
     gate.ledger.commit("filed again")
 
 
-def _retry(gate: Gate, decision: Decision, result: Result) -> None:
-    """Put a blocked request into the queue again, without the verdict or the bad tree that its block rests on."""
+def _retry(gate: Gate, seen: Snapshot, decision: Decision, result: Result) -> None:
+    """Put a blocked request into the queue again, without the verdict or the bad tree that its block rests on.
+
+    With `fresh` the verdicts of all its jobs are forgotten, also of those that passed.
+    """
     if result.state is not State.BLOCKED:
         _decline(gate, decision, f"{result.id} is {result.state}, not blocked: there is nothing to retry.", Exit.FAILED)
         return
@@ -169,11 +175,10 @@ def _retry(gate: Gate, decision: Decision, result: Result) -> None:
     known_bad = gate.git.resolve(bad) if "bad" in result.rests_on else None
     if known_bad is not None:
         gate.ledger.move(Change(bad, known_bad, NO_OID))
-    forgotten = (
-        verdicts.forget(gate.signer, [result.rests_on["verdict"]], at=gate.clock())
-        if "verdict" in result.rests_on
-        else None
-    )
+    doubtful = {result.rests_on["verdict"]} if "verdict" in result.rests_on else set[str]()
+    if decision.args.get("fresh"):
+        doubtful |= fresh.keys(gate, seen.release, result.tip)
+    forgotten = verdicts.forget(gate.signer, sorted(doubtful), at=gate.clock()) if doubtful else None
     if forgotten is not None:
         gate.ledger.move(forgotten)
     gate.ledger.result(replace(result, state=State.QUEUED, reason=None, rests_on={}))
