@@ -348,12 +348,15 @@ class Oracle:
         self.passed: dict[int, set[int]] = {}
 
     def step(self) -> None:
+        good: tuple[Item, ...] = ()
         for item in list(self.engine.open.values()):
-            if self.engine.broken(item.surfaces[0], (item,), len(self.engine.landed)) or item.bad:
+            if any(self.engine.broken(s, (*good, item), len(self.engine.landed)) for s in item.surfaces):
                 self.engine.reject(item)
+            else:
+                good = (*good, item)
         for surface, going in self.going.items():
             for state, run in going:
-                if run.passed:
+                if run.done:  # it knows a flake, too
                     self.passed.setdefault(surface, set()).update(item.number for item in state)
             self.going[surface] = [pair for pair in going if not pair[1].done]
         fit = [i for i in self.engine.open.values() if all(i.number in self.passed.get(s, ()) for s in i.surfaces)]

@@ -2,12 +2,12 @@
 
 from benchmarks.simulator.world import Setup
 
-_DAYS = 14 * 24.0
+_DAYS = 3 * 24.0
 
 
 def _s5(rate: float, bad: float, flake: float, slots: int) -> Setup:
     words = (
-        f"one machine, {rate:g} an hour, {bad:.0%} bad, {flake:.0%} flakes, checks of 300 s, {slots} slot(s), 14 days"
+        f"one machine, {rate:g} an hour, {bad:.0%} bad, {flake:.0%} flakes, checks of 300 s, {slots} slot(s), 3 days"
     )
     name = f"S5-{slots}-{rate:g}-{bad:g}-{flake:g}"
     return Setup(name, words, per_hour=rate, hours=_DAYS, bad=bad, flake=flake, slots=slots, seeds=3)
@@ -87,9 +87,9 @@ SETUPS = (
     *(
         Setup(
             f"six-{slots}",
-            f"six surfaces, 45 an hour for 7 days, 5 % bad, one in seven touches two, checks of 60 s, {slots} slot(s)",
+            f"six surfaces, 45 an hour for 2 days, 5 % bad, one in seven touches two, checks of 60 s, {slots} slot(s)",
             per_hour=45,
-            hours=168,
+            hours=48,
             surfaces=6,
             wide=0.15,
             seconds=60,
@@ -101,10 +101,10 @@ SETUPS = (
     *(
         Setup(
             f"SQ19-{rate}",
-            f"SubmitQueue: {rate} an hour for 3 hours, 500 workers, builds lognormal around 30 min (at most"
+            f"SubmitQueue: {rate} an hour for 2 hours, 500 workers, builds lognormal around 30 min (at most"
             " 120), 5 % bad, 16 parts, 3.35 % of open pairs in a part break",
             per_hour=rate,
-            hours=3,
+            hours=2,
             bad=0.05,
             pair=0.0335,
             surfaces=16,

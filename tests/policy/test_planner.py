@@ -267,3 +267,14 @@ def test_short_checks_are_waited_for_and_long_ones_are_not() -> None:
         queue.end("one:0")
         queue.settle()
         assert queue.trains == trains
+
+
+def test_the_worked_example_of_the_documentation() -> None:
+    shop, blog = frozenset({"one"}), frozenset({"two"})
+    queue = Queue(dict.fromkeys(range(4), shop) | {4: blog, 5: blog}, dict.fromkeys(range(6), frozenset()), max_train=8)
+    queue.breaks[2] = shop
+    queue.filed = list(range(6))
+    _finish(queue)
+    assert queue.runs == ["one:0,1,2,3", "one:0,1", "one:0,1,2", "two:4,5", "one:0,1,3", "one:0,1,2"]
+    assert queue.trains == [(0, 1), (4, 5), (3,)]
+    assert list(queue.blocked) == [2]
