@@ -190,8 +190,19 @@ def _rolled_back(gate: Gatehouse, key: str) -> None:
 
 
 def _withdraw(gate: Gatehouse, key: str) -> list[Act]:
-    push = ["git", "-C", str(gate.clone().folder), "push", "-q", "origin", f":request/{key}"]
-    return [{"at": "after write: check log", "do": ["env", "GATE_AGENT=agent-one", *push]}]
+    push = 'git -C "$0" push -q origin ":request/$1" && touch "$2"'
+    argv = ["env", "GATE_AGENT=agent-one", "sh", "-c", push, str(gate.clone().folder), key, str(_wish(gate, key))]
+    return [{"at": "after write: check log", "do": argv}]
+
+
+def _wish(gate: Gatehouse, key: str) -> Path:
+    return gate.root / f"wished-{key}"
+
+
+def _withdrawn(gate: Gatehouse, key: str) -> None:
+    """Whoever was killed before the push had withdrawn it ships it."""
+    wished = _wish(gate, key).exists()
+    _is(State.WITHDRAWN if wished else State.SHIPPED, "GATE-407" if wished else None)(gate, key)
 
 
 def _conflict(gate: Gatehouse, key: str) -> None:
@@ -216,7 +227,7 @@ SCENARIOS = {
         Scenario("bad ship", _bad, _is(State.BLOCKED, "GATE-404")),
         Scenario("train of three", _train, _train_landed),
         Scenario("rollback", _before_rollback, _rolled_back, ("rollback", "-m", "no")),
-        Scenario("withdrawal", _good, _is(State.WITHDRAWN, "GATE-407"), acts=_withdraw),
+        Scenario("withdrawal", _good, _withdrawn, acts=_withdraw),
         Scenario("resolved conflict", _conflict, _is(State.SHIPPED)),
     )
 }
