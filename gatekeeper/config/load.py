@@ -46,7 +46,7 @@ def _read(path: Path) -> tuple[Config | None, tuple[Problem, ...]]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return None, _only(path, None, "There is no such file. `gatekeeper init DIR` writes one to start from.")
+        return None, _only(path, None, f"There is no such file. {_where_another_is(path)}")
     except OSError as error:
         return None, _only(path, None, f"It cannot be read: {error.strerror}.")
     try:
@@ -55,6 +55,13 @@ def _read(path: Path) -> tuple[Config | None, tuple[Problem, ...]]:
         line = content.count(b"\n", 0, error.start) + 1
         return None, _only(path, None, f"It is not UTF-8: line {line} holds the byte {content[error.start]:#04x}.")
     return _parse(path, text.replace("\r\n", "\n"))
+
+
+def _where_another_is(path: Path) -> str:
+    applied = path.parent / "var" / "applied.toml"
+    if applied.exists():
+        return f"{applied} is a copy of the last one that was in force: put it back, or write another."
+    return "`gatekeeper init DIR` writes one to start from."
 
 
 def _parse(path: Path, text: str) -> tuple[Config | None, tuple[Problem, ...]]:

@@ -211,3 +211,10 @@ def _file(folder: Path, text: str) -> Path:
     file = folder / "sites.toml"
     file.write_text(text, encoding="utf-8")
     return file
+
+
+def test_a_file_that_went_missing_is_told_with_where_its_copy_is(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "applied.toml").write_text("")
+    [problem] = check(tmp_path / "sites.toml")
+    assert f"{tmp_path}/var/applied.toml is a copy of the last one that was in force" in problem.message
