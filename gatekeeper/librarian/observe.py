@@ -78,7 +78,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     now = utc(gate.clock())
     standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
     yard = Yard(gate.git, gate.signer, gate.config, release, mind.memory, gate.clock())
-    formed, definitions = _form(gate, refs, yard, standing, open_tips, mind)
+    formed = _form(gate, refs, yard, standing, open_tips, mind)
     changed = _changed_sites(gate, release, refs)
     asked = release.version is None or bool(formed.queue or changed or mind.running)
     return replace(
@@ -89,7 +89,6 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         plan=plan(gate, yard, formed.queue, known.values(), mind) if asked else Plan(),
         closed=closed(gate, FROZEN in refs),
         bad_trees=frozenset(Oid(ref.removeprefix(BAD)) for ref in refs if ref.startswith(BAD)),
-        definitions=definitions,
     )
 
 
@@ -133,14 +132,13 @@ def _form(
     standing: Iterable[Result],
     open_tips: Mapping[RequestId, Oid],
     mind: Recollection,
-) -> tuple[Formed, dict[str, str]]:
-    definitions = jobs.definitions(gate.config)
+) -> Formed:
     present: dict[str, str] = {"release": yard.release.commit}
     present |= {f"request {id_}": tip for id_, tip in open_tips.items()}
-    present |= {f"definition {name}": key for name, key in definitions.items()}
+    present |= {f"definition {name}": key for name, key in jobs.definitions(gate.config).items()}
     bad = {ref.removeprefix(BAD) for ref in refs if ref.startswith(BAD)}
     resting = {r.id: _as_it_is(r) for r in standing if _rests(r, present, bad)}
-    return yard.form(tuple(standing), resting, mind.first), definitions
+    return yard.form(tuple(standing), resting, mind.first)
 
 
 def _as_it_is(result: Result) -> Standing:

@@ -8,6 +8,7 @@ from gatekeeper.config.schema import Config
 from gatekeeper.librarian.holds import Holds
 from gatekeeper.model import Argv, Oid, Reason, Release, Request, RequestId, Result, Stage, State
 from gatekeeper.policy import order
+from gatekeeper.policy.repair import push_again
 from gatekeeper.policy.step import Standing
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
@@ -131,7 +132,7 @@ class Yard:
             return self._conflict(request, result, outcome, stages)
         if outcome.tree == last.tree:
             text = messages.reason("GATE-208", id=request.id)
-            return Standing(result, State.BLOCKED, Reason("GATE-208", text.strip(), _update(request.id)))
+            return Standing(result, State.BLOCKED, Reason("GATE-208", text.strip(), (push_again(request.id),)))
         held = self._held(request, result, last.tree, outcome.tree)
         if held is not None:
             return held
@@ -216,7 +217,3 @@ def as_request(result: Result) -> Request:
         ask=result.ask,
         filed_at=result.filed_at,
     )
-
-
-def _update(request: RequestId) -> tuple[Argv, ...]:
-    return (("git", "push", "--force", "origin", f"HEAD:request/{request}"),)

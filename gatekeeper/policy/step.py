@@ -24,6 +24,7 @@ from gatekeeper.model import (
     State,
     Verdict,
 )
+from gatekeeper.policy.repair import push_again
 from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run
 
 
@@ -84,7 +85,6 @@ class Snapshot:
     plan: Plan = field(default_factory=Plan)
     closed: Closed | None = None
     bad_trees: frozenset[Oid] = frozenset()
-    definitions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +333,7 @@ def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
 
 def _block(guilty: Guilty, seen: Snapshot) -> Step:
     result = _results(seen, (guilty.request,))[0]
-    push = ("git", "push", "--force", "origin", f"HEAD:request/{result.id}")
+    push = push_again(result.id)
     why = _said_no(guilty.job, guilty.verdict, behind=guilty.behind, next_=(push,))
     rests_on = {f"definition {guilty.job.name}": guilty.job.definition, "verdict": guilty.job.key}
     rests_on |= {f"request {r.id}": r.tip for r in guilty.behind}

@@ -14,6 +14,7 @@ from gatekeeper.config.load import refuse_not_yet
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
+from gatekeeper.policy.repair import push_again
 from gatekeeper.repo import records
 from gatekeeper.repo.export import OnDisk, sync_folder
 from gatekeeper.repo.git import Change
@@ -315,15 +316,11 @@ def _requeue(gate: Gate, cargo: Cargo, reason: Reason, failure: _Failure) -> Non
     guilty = set() if failure.ours else touching or {result.id for result in cargo.results}
     for result in cargo.results:
         if result.id in guilty:
-            told, rests_on = replace(reason, next=_after_failure(result.id)), {"bad": str(cargo.plan.tree)}
+            told, rests_on = replace(reason, next=(push_again(result.id),)), {"bad": str(cargo.plan.tree)}
             gate.ledger.result(replace(result, state=State.BLOCKED, reason=told, rests_on=rests_on))
         else:
             waits = reason if failure.ours else None
             gate.ledger.result(replace(result, state=State.QUEUED, reason=waits, rests_on={}))
-
-
-def _after_failure(request: RequestId) -> tuple[tuple[str, ...], ...]:
-    return (("git", "push", "--force", "origin", f"HEAD:request/{request}"),)
 
 
 def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
