@@ -12,7 +12,7 @@ from gatekeeper.policy.values import TYPE_CHECKING, NamedTuple
 from gatekeeper.repo import objects, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from gatekeeper.repo.objects import Git
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RELEASE = "refs/heads/release"
 REQUESTS = "refs/heads/request/"
 RESULTS = "refs/gate/results/"
-_FIELDS = ("%H", "%T", "%an", "%ae", "%cn", "%ce", "%s", "%(trailers:only,unfold)")
+_FIELDS = ("%H", "%P", "%T", "%an", "%ae", "%cn", "%ce", "%s", "%(trailers:only,unfold)")
 _REF = "%(refname)%00%(objectname)%00%(tree)%00%(trailers:key=Depends-On,valueonly,separator=%2C)%00"
 _EMPTY_TREES = (
     "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
@@ -46,13 +46,30 @@ def collect(git: Git, request_id: str, new: str, policy: Mapping[str, Any], owne
 
     `owners` is asked for the agents of requests that have no result yet: the spool knows them.
     """
+    found, others = collect_all(git, {request_id: new}, policy, owners)
+    return found[request_id]._replace(others=tuple(other for id_, other in others.items() if id_ != request_id))
+
+
+def collect_all(
+    git: Git, tips: Mapping[str, str], policy: Mapping[str, Any], owners: Owners | None = None
+) -> tuple[dict[str, Facts], dict[str, Other]]:
+    """Return what there is to know about each tip, by request, and every open request, by id.
+
+    However many tips there are, Git is asked as often as for one. Their facts name no others: that is the caller's.
+    """
     refs = open_requests(git)
-    found = objects.mixed(git, whole=[RESULTS + id_ for id_ in sorted({request_id, *refs.tips})], measured=[new])
-    tip = found.pop(new, None)
+    wanted = [RESULTS + id_ for id_ in sorted({*tips, *refs.tips})]
+    found = objects.mixed(git, whole=wanted, measured=tips.values())
+    measured = {new: found.pop(new, None) for new in set(tips.values())}
     states = {name.removeprefix(RESULTS): _headers(result.content) for name, result in found.items()}
     agents = _agents(refs, states, owners)
-    known = Facts(
-        id=request_id,
+    known = {id_: _at_first_sight(id_, new, measured[new], refs, agents) for id_, new in tips.items()}
+    return _with_histories(git, known, refs, policy), {id_: _other(refs, id_, agents, states) for id_ in refs.tips}
+
+
+def _at_first_sight(id_: str, new: str, tip: objects.Object | None, refs: Open, agents: Mapping[str, str]) -> Facts:
+    return Facts(
+        id=id_,
         new=new,
         kind=tip.kind if tip else "missing object",
         message_bytes=tip.size if tip else 0,
@@ -63,10 +80,9 @@ def collect(git: Git, request_id: str, new: str, policy: Mapping[str, Any], owne
         commits=(),
         change=_NOTHING,
         taken_out=None,
-        owner=agents.get(request_id),
-        others=tuple(_other(refs, id_, agents, states) for id_ in refs.tips if id_ != request_id),
+        owner=agents.get(id_),
+        others=(),
     )
-    return _with_history(git, known, refs, policy) if _readable(known, policy) else known
 
 
 def owner_of(git: Git, request_id: str, owners: Owners) -> str | None:
@@ -123,34 +139,69 @@ def _readable(facts: Facts, policy: Mapping[str, Any]) -> bool:
     return facts.kind == "commit" and facts.message_bytes <= policy["limits"]["message_bytes"]
 
 
-def _with_history(git: Git, facts: Facts, refs: Open, policy: Mapping[str, Any]) -> Facts:
-    base = _merge_base(git, refs.release, facts.new)
-    taken_out = _taken_out(git, facts.new, policy["taken_out"])
-    if base == facts.new:
-        return facts._replace(base=base, taken_out=taken_out)
-    commits = own_commits(git, facts.new, refs.release)
-    same_tree = commits[0].tree == refs.release_tree
-    change = _NOTHING
-    if base or facts.release_empty:
-        change = tree.compare(git, base and f"{base}^{{tree}}", commits[0].tree, policy["limits"])
-    return facts._replace(base=base, commits=commits, taken_out=taken_out, change=change, same_tree=same_tree)
+def _with_histories(git: Git, known: Mapping[str, Facts], refs: Open, policy: Mapping[str, Any]) -> dict[str, Facts]:
+    tips = [facts.new for facts in known.values() if _readable(facts, policy)]
+    bases = _merge_bases(git, refs.release, tips)
+    lost = _all_taken_out(git, bases, policy["taken_out"])
+    commits = own_commits(git, [tip for tip in bases if tip not in bases[tip]], refs.release)
+    pairs = {
+        tip: (f"{bases[tip][0]}^{{tree}}" if bases[tip] else None, own[0].tree)
+        for tip, own in commits.items()
+        if bases[tip] or refs.release_tree is None or refs.release_tree in _EMPTY_TREES
+    }
+    changes = tree.compare_all(git, pairs.values(), policy["limits"])
+    return {
+        id_: facts._replace(
+            base=next(iter(bases.get(facts.new, ())), None),
+            commits=commits.get(facts.new, ()),
+            taken_out=lost.get(facts.new),
+            change=changes[pairs[facts.new]] if facts.new in pairs else _NOTHING,
+            same_tree=facts.new in commits and commits[facts.new][0].tree == refs.release_tree,
+        )
+        for id_, facts in known.items()
+    }
 
 
-def _merge_base(git: Git, release: str | None, new: str) -> str | None:
-    """Return the best common commit; `rev-parse A...B` also ends with 0 when there is none."""
-    if release is None:
-        return None
-    words = git(["rev-parse", f"{release}...{new}"], b"").decode().split()
-    return next((word[1:] for word in words if word.startswith("^")), None)
+def _merge_bases(git: Git, release: str | None, tips: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return each tip's best common commits with `release`; `rev-parse A...B` also ends with 0 when there is none."""
+    if release is None or not tips:
+        return dict.fromkeys(tips, ())
+    words = git(["rev-parse", *(f"{release}...{tip}" for tip in tips)], b"").decode().split()
+    found: dict[str, tuple[str, ...]] = {}
+    tip, at = "", 0
+    while at < len(words):
+        if words[at].startswith("^"):
+            found[tip] += (words[at][1:],)
+            at += 1
+        else:  # the tip, and then `release`
+            tip, at = words[at], at + 2
+            found[tip] = ()
+    return found
 
 
-def own_commits(git: Git, new: str, release: str | None) -> tuple[Commit, ...]:
-    """Return the commits that are not in `release`, the tip first."""
+def own_commits(git: Git, tips: Sequence[str], release: str | None) -> dict[str, tuple[Commit, ...]]:
+    """Return for each tip the commits that are not in `release`, the tip first."""
+    if not tips:
+        return {}
     form = "%x00".join(_FIELDS) + "%x00"
-    without = ["--not", release] if release else []
-    args = ["log", "--topo-order", "--no-show-signature", "--encoding=UTF-8", f"--format={form}", new, *without, "--"]
-    text = git(args, b"").decode("utf-8", "surrogateescape")
-    return tuple(_commit(record) for record in _records(text, len(_FIELDS)))
+    args = ["log", "--topo-order", "--no-show-signature", "--encoding=UTF-8", f"--format={form}", "--stdin"]
+    wanted = [*tips, f"^{release}"] if release else tips
+    text = git(args, "".join(f"{name}\n" for name in wanted).encode()).decode("utf-8", "surrogateescape")
+    found = {
+        record[0]: (record[1].split(), _commit([record[0], *record[2:]])) for record in _records(text, len(_FIELDS))
+    }
+    return {tip: tuple(_reached(found, tip)) for tip in tips}
+
+
+def _reached(found: Mapping[str, tuple[list[str], Commit]], tip: str) -> Iterator[Commit]:
+    """Yield a tip's commits along first parents first."""
+    todo, met = [tip], set[str]()
+    while todo:
+        oid = todo.pop()
+        if oid in found and oid not in met:
+            met.add(oid)
+            yield found[oid][1]
+            todo += reversed(found[oid][0])
 
 
 def _commit(record: list[str]) -> Commit:
@@ -161,10 +212,19 @@ def _commit(record: list[str]) -> Commit:
     return Commit(oid, root, author, author_email, committer, committer_email, subject, trailers)
 
 
+def _all_taken_out(
+    git: Git, bases: Mapping[str, tuple[str, ...]], pairs: Sequence[Sequence[str]]
+) -> dict[str, TakenOut | None]:
+    """Ask once for all tips with one and the same merge base: what they hold of `release` is what that holds."""
+    if not pairs:
+        return {}
+    starts = {tip: found[0] if len(found) == 1 else tip for tip, found in bases.items()}
+    known = {start: _taken_out(git, start, pairs) for start in set(starts.values())}
+    return {tip: known[start] for tip, start in starts.items()}
+
+
 def _taken_out(git: Git, new: str, pairs: Sequence[Sequence[str]]) -> TakenOut | None:
     """Return the first commit that the tip holds though it lacks the one that says what became of it."""
-    if not pairs:
-        return None
     wanted = sorted({oid for pair in pairs for oid in pair})
     absent = set(git(["rev-list", *wanted, "--not", new, "--"], b"").decode().split())
     lost = next(((oid, seen) for oid, seen in pairs if oid not in absent and seen in absent), None)

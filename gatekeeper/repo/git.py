@@ -139,7 +139,8 @@ class Git(AbstractContextManager["Git"]):
             done = self.run(*args, stdin=script, allowed=(0, 1, 128), pass_fds=(lock_fd,))
         if done.ok:
             return True
-        if all(self.resolve(c.ref) == (None if c.old == NO_OID else c.old) for c in changes):
+        present = self.refs()
+        if all(present.get(c.ref, NO_OID) == c.old for c in changes):
             said = done.errors.decode("utf-8", "replace").strip()
             raise GateError(
                 f"git update-ref failed though every ref was as expected: {said}", code=_fault(said, self.folder)

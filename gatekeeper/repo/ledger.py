@@ -3,13 +3,14 @@
 Only who holds the lock can have one. Nothing is visible before `commit`; after it, everything is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from gatekeeper.model import LOG, NO_OID, RESULTS, Actor, Assurance, Oid, Ref, Result, State
-from gatekeeper.repo import records, results
+from gatekeeper.repo import drafts, records, results
+from gatekeeper.repo.drafts import Draft
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.lock import Lock
 from gatekeeper.repo.records import Record
@@ -43,14 +44,18 @@ class Ledger:
     _results: list[Result] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
 
+    _last: int | None = None
+    """The newest record's number, once it was looked up for what is noted now."""
     def record(self, event: str, subject: str, *, actor: Actor = LIBRARIAN, **data: Any) -> None:
         """Note an event for the next commit; `data` is JSON."""
         self._records.append((event, subject, actor, data))
 
     def next_sequence(self) -> int:
         """Return the number that the next noted record will have."""
-        last = records.newest(self.git)
-        return (last.record.sequence if last else 0) + len(self._records) + 1
+        if self._last is None:
+            last = records.newest(self.git)
+            self._last = last.record.sequence if last else 0
+        return self._last + len(self._records) + 1
 
     def result(self, result: Result) -> None:
         """Note a request's new state for the next commit, which sets when it came to it."""
@@ -70,34 +75,40 @@ class Ledger:
         noted, self._records = self._records, []
         written, self._results = self._results, []
         moves, self._changes = self._changes, []
-        at = self.clock()
-        log = self._write_records(noted, at, signed=signed)
-        refs = self.git.refs(RESULTS) if written else {}
-        return (*log, *(self._write_result(result, refs, at) for result in written), *moves)
+        at, self._last = self.clock(), None
+        refs = self.git.refs(*(RESULTS + result.id for result in written)) if written else {}
+        composed = {Ref(RESULTS + result.id): self._compose(result, refs, at) for result in written}
+        log = self._write(noted, at, tuple(composed.values()), signed=signed)
+        return (*log, *(Change(ref, refs.get(ref, NO_OID), one.oid) for ref, one in composed.items()), *moves)
 
-    def _write_records(
-        self, noted: list[tuple[str, str, Actor, dict[str, Any]]], at: float, *, signed: bool
+    def _write(
+        self, noted: list[tuple[str, str, Actor, dict[str, Any]]], at: float, beside: tuple[Draft, ...], *, signed: bool
     ) -> tuple[Change, ...]:
-        if not noted:
-            return ()
-        last = records.newest(self.git)
-        old, sequence = (last.oid, last.record.sequence) if last else (None, 0)
-        head = old
-        signed = signed or any(event in _SIGNED_FOR or by.role == "operator" for event, _, by, _ in noted)
-        for number, (event, subject, actor, data) in enumerate(noted, sequence + 1):
-            record = Record(event, subject, number, utc(at), actor, self.mode, data)
-            sign = signed and number == sequence + len(noted)
-            head = records.write(self.signer, EMPTY_TREE, record, parent=head, at=at, signed=sign)
-        assert head is not None  # noqa: S101 - the loop ran
-        return (Change(LOG, old or NO_OID, head),)
+        """Write all in one process; the last record is written behind the others when it is to be signed."""
+        last = records.newest(self.git) if noted else None
+        old = head = last.oid if last else None
+        chain, signs = (
+            list[Draft](),
+            signed or any(event in _SIGNED_FOR or by.role == "operator" for event, _, by, _ in noted),
+        )
+        made = [
+            Record(event, subject, number, utc(at), actor, self.mode, data)
+            for number, (event, subject, actor, data) in enumerate(noted, (last.record.sequence if last else 0) + 1)
+        ]
+        for record in made[:-1] if signs else made:
+            chain.append(records.draft(EMPTY_TREE, record, parent=head, at=at))
+            head = chain[-1].oid
+        drafts.write(self.git, (*beside, *chain))
+        if made and signs:
+            head = records.write(self.signer, EMPTY_TREE, made[-1], parent=head, at=at)
+        return (Change(LOG, old or NO_OID, head),) if made and head else ()
 
-    def _write_result(self, result: Result, refs: dict[Ref, Oid], at: float) -> Change:
-        ref = Ref(RESULTS + result.id)
-        known = refs.get(ref, NO_OID)
-        old = None if known == NO_OID else results.read(self.git, known)
+    def _compose(self, result: Result, refs: Mapping[Ref, Oid], at: float) -> Draft:
+        known = refs.get(Ref(RESULTS + result.id))
+        old = None if known is None else results.read(self.git, known)
         same = old is not None and _stands(old) == _stands(result)
         since = old.updated_at if old is not None and same else utc(at)
-        return Change(ref, known, results.write(self.signer, EMPTY_TREE, replace(result, updated_at=since), at=at))
+        return results.draft(EMPTY_TREE, replace(result, updated_at=since), at=at)
 
 
 def _stands(result: Result) -> tuple[Oid, int, State, str | None]:

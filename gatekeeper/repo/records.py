@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatekeeper.model import LOG, Actor, Assurance, Oid
+from gatekeeper.repo import drafts
+from gatekeeper.repo.drafts import Draft
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.sign import Signer
 
@@ -33,10 +35,16 @@ class Written:
     record: Record
 
 
-def write(signer: Signer, empty_tree: Oid, record: Record, *, parent: Oid | None, at: float, signed: bool) -> Oid:
-    """Write the record as a commit on `parent`; the ref is the caller's to move."""
+def write(signer: Signer, empty_tree: Oid, record: Record, *, parent: Oid | None, at: float) -> Oid:
+    """Write the record as a signed commit on `parent`, which is there; the ref is the caller's to move."""
     parents = () if parent is None else (parent,)
-    return signer.commit(tree=empty_tree, parents=parents, message=encode(record), at=at, signed=signed)
+    return signer.commit(tree=empty_tree, parents=parents, message=encode(record), at=at)
+
+
+def draft(empty_tree: Oid, record: Record, *, parent: Oid | None, at: float) -> Draft:
+    """Compose the record as an unsigned commit on `parent`, to be written with others."""
+    parents = () if parent is None else (parent,)
+    return drafts.draft(tree=empty_tree, parents=parents, message=encode(record), at=at)
 
 
 def encode(record: Record) -> str:

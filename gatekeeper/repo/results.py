@@ -19,12 +19,13 @@ from gatekeeper.model import (
     Version,
 )
 from gatekeeper.repo.git import Git
-from gatekeeper.repo.sign import Signer
+from gatekeeper.repo import drafts
+from gatekeeper.repo.drafts import Draft
 
 
-def write(signer: Signer, empty_tree: Oid, result: Result, *, at: float) -> Oid:
-    """Write the result as an object; its ref is the caller's to move."""
-    return signer.commit(tree=empty_tree, parents=(), message=encode(result), at=at, signed=False)
+def draft(empty_tree: Oid, result: Result, *, at: float) -> Draft:
+    """Compose the result as an object, to be written with others; its ref is the caller's to move."""
+    return drafts.draft(tree=empty_tree, parents=(), message=encode(result), at=at)
 
 
 def read(git: Git, oid: Oid) -> Result:

@@ -13,7 +13,7 @@ from gatekeeper.policy.values import TYPE_CHECKING, NamedTuple
 from gatekeeper.repo import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from gatekeeper.repo.objects import Git
 
@@ -35,19 +35,31 @@ class Node(NamedTuple):
 Folder = dict[str, Node]
 
 
+Pair = tuple["str | None", "str | None"]
+
+
 def compare(git: Git, old: str | None, new: str, limits: Mapping[str, int]) -> Change:
-    """Return what the tree `new` changes in the tree `old` (None: nothing was there); each an oid or `oid^{tree}`.
+    """Return what the tree `new` changes in the tree `old` (None: nothing was there); each an oid or `oid^{tree}`."""
+    return compare_all(git, [(old, new)], limits)[old, new]
+
+
+def compare_all(git: Git, pairs: Iterable[Pair], limits: Mapping[str, int]) -> dict[Pair, Change]:
+    """Return what the second tree of each pair changes in the first; Git is asked as often as for one pair.
 
     Past `request_paths` or `request_depth` it stops and returns the counts so far, without entries.
     """
-    folders = Folders(git)
-    paths, depth = _measure(folders, old, new, limits)
+    folders, wanted = Folders(git), dict.fromkeys(pairs)
+    _foresee(folders, set(wanted), limits)
+    return _with_contents(git, {pair: _compared(folders, pair, limits) for pair in wanted})
+
+
+def _compared(folders: Folders, pair: Pair, limits: Mapping[str, int]) -> Change:
+    paths, depth = _measure(folders, pair, limits)
     if paths > limits["request_paths"] or depth > limits["request_depth"]:
         return Change((), paths, depth, 0)
     twins: list[tuple[str, str]] = []
-    entries = tuple(_entries(folders, (old, new), "", twins))
-    entries = _with_contents(git, entries)
-    return Change(entries, paths, depth, sum(entry.size for entry in entries), tuple(twins))
+    entries = tuple(_entries(folders, pair, "", twins))
+    return Change(entries, paths, depth, 0, tuple(twins))
 
 
 class Folders:
@@ -79,17 +91,26 @@ def _parse(content: bytes, width: int) -> Folder:
     return found
 
 
-Pair = tuple["str | None", "str | None"]
+def _foresee(folders: Folders, level: set[Pair], limits: Mapping[str, int]) -> None:
+    """Read the folders of all pairs level by level; what is more than any one may change is left to each."""
+    for _ in range(limits["request_depth"] + 1):
+        if not level or len(level) > limits["request_paths"]:
+            return
+        folders.load({oid for pair in level for oid in pair if oid})
+        below = (
+            (_folder(before), _folder(after)) for pair in level for _, before, after in _differences(folders, pair)
+        )
+        level = {inner for inner in below if any(inner)}
 
 
-def _measure(folders: Folders, old: str | None, new: str, limits: Mapping[str, int]) -> tuple[int, int]:
-    level: Counter[Pair] = Counter({(old, new): 1})
+def _measure(folders: Folders, pair: Pair, limits: Mapping[str, int]) -> tuple[int, int]:
+    level: Counter[Pair] = Counter({pair: 1})
     paths = depth = 0
     while level and paths <= limits["request_paths"] and depth <= limits["request_depth"]:
-        folders.load({oid for pair in level for oid in pair if oid})
+        folders.load({oid for parents in level for oid in parents if oid})
         below: Counter[Pair] = Counter()
-        for pair, times in level.items():
-            for _, before, after in _differences(folders, pair):
+        for parents, times in level.items():
+            for _, before, after in _differences(folders, parents):
                 inner = (_folder(before), _folder(after))
                 paths += times if after and not all(inner) else 0
                 if any(inner):
@@ -147,17 +168,21 @@ def _flat(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _with_contents(git: Git, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+def _with_contents(git: Git, changes: Mapping[Pair, Change]) -> dict[Pair, Change]:
     """Add each blob's size, and the content of links and of what may be an LFS pointer."""
-    blobs = [entry for entry in entries if entry.mode not in ("", SUBMODULE)]
-    measured = objects.sizes(git, (entry.oid for entry in blobs))
-    size = {oid: found.size for oid, found in measured.items()}
+    blobs = [entry for change in changes.values() for entry in change.entries if entry.mode not in ("", SUBMODULE)]
+    size = {oid: found.size for oid, found in objects.sizes(git, (entry.oid for entry in blobs)).items()}
     wanted = (e.oid for e in blobs if size.get(e.oid, 0) < (_LONGEST_LINK if e.mode == LINK else _SMALL))
     read = objects.contents(git, wanted)
-    return tuple(
+    return {pair: _filled(change, size, read) for pair, change in changes.items()}
+
+
+def _filled(change: Change, size: Mapping[str, int], read: Mapping[str, objects.Object]) -> Change:
+    entries = tuple(
         entry._replace(size=size.get(entry.oid, 0), text=_text(read.get(entry.oid))) if entry.mode else entry
-        for entry in entries
+        for entry in change.entries
     )
+    return change._replace(entries=entries, size=sum(entry.size for entry in entries))
 
 
 def _text(found: objects.Object | None) -> str | None:

@@ -354,7 +354,7 @@ def _publish(
     data = {"version": "v0.1.5", "commit": commit, "tree": recorded_tree, "requests": []}
     record = Record("shipped", "v0.1.5", len(history.log()) + 1, "2026-01-01T00:00:00Z", LIBRARIAN, "advisory", data)
     signed = history.git("rev-parse", signs) if signs else ""
-    log = records.write(signer, EMPTY_TREE, record, parent=Oid(history.git("rev-parse", LOG)), at=at, signed=True)
+    log = records.write(signer, EMPTY_TREE, record, parent=Oid(history.git("rev-parse", LOG)), at=at)
     message = f"Forge it\n\nGate-Log: {signed or log}\n"
     tag = signer.tag(commit=commit, version=Version("v0.1.5"), message=message, at=at)
     for ref, oid in ((LOG, log), ("refs/tags/v0.1.5", tag), ("refs/heads/release", commit)):
