@@ -68,6 +68,31 @@ class Home:
         return self.var / "live.json"
 
     @property
+    def doors(self) -> Path:
+        """The sockets that other users connect to."""
+        return self.path / "doors"
+
+    @property
+    def gate_socket(self) -> Path:
+        """The local door: whoever connects is told by the kernel."""
+        return self.doors / "gate.sock"
+
+    @property
+    def own_doors(self) -> Path:
+        """A folder an agent, with a socket of its own; only the Librarian's user gets in."""
+        return self.doors / "own"
+
+    @property
+    def authorized_keys(self) -> Path:
+        """The agents' SSH keys, each with its forced command."""
+        return self.var / "authorized_keys"
+
+    @property
+    def setup_record(self) -> Path:
+        """What `gatekeeper setup --apply` made."""
+        return self.var / "setup.json"
+
+    @property
     def next_plan(self) -> Path:
         """How the ship under way tells them to run; it becomes `live_plan` when that ship is published."""
         return self.var / "next.json"

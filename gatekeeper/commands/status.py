@@ -11,6 +11,11 @@ from gatekeeper.home import Home
 from gatekeeper.librarian.survey import Place, SiteState, Survey, survey
 from gatekeeper.policy.answer import shown
 
+_STANDING = {
+    "advisory": "agents share the Librarian's user",
+    "enforced": "agents come in through the doors only",
+}
+
 
 @click.command("status")
 @as_json
@@ -39,7 +44,7 @@ def _json(seen: Survey) -> dict[str, Any]:
             "last_heartbeat": seen.last_beat,
             "next_heartbeat": seen.next_beat if seen.librarian else None,
         },
-        "frozen": {"reason": frozen.reason, "since": frozen.since, "until": None} if frozen else None,
+        "frozen": {"reason": frozen.reason, "since": frozen.since, "until": frozen.until} if frozen else None,
         "enforcement": seen.mode,
         "tampering": list(seen.tampering),
         "requests": [request_json(place.result, place.position) for place in seen.places],
@@ -62,14 +67,15 @@ def _site_json(site: SiteState) -> dict[str, Any]:
 def _lines(seen: Survey, home: Home) -> Iterator[str]:
     release = seen.release
     version = f"{release.version} ({seen.shipped_at})" if release.version else f"{release.commit[:12]}, not live yet"
-    yield f"gate     {home.path}  ({seen.mode}: agents share the Librarian's user)"
+    yield f"gate     {home.path}  ({seen.mode}: {_STANDING[seen.mode]})"
     yield f"release  {version}"
     running = f"process {seen.librarian}, next heartbeat {seen.next_beat}" if seen.librarian else "NOT RUNNING"
     yield f"librarian {running}, last {seen.last_beat or 'never'}"
     if not seen.librarian:
         yield "          start it: gatekeeper run   (or one heartbeat: gatekeeper tick)"
     if seen.frozen:
-        yield f"FROZEN   since {seen.frozen.since}: {shown(seen.frozen.reason)}   -> gatekeeper thaw"
+        until = f" until {seen.frozen.until}" if seen.frozen.until else ""
+        yield f"FROZEN   since {seen.frozen.since}{until}: {shown(seen.frozen.reason)}   -> gatekeeper thaw"
     for sentence in seen.tampering:
         yield f"TAMPERED (GATE-502) {shown(sentence)}"
     if seen.tampering:

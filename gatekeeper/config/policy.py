@@ -9,20 +9,26 @@ import msgspec
 
 from gatekeeper import __version__, messages
 from gatekeeper.config.schema import Config
+from gatekeeper.config.standing import Mode
 from gatekeeper.model import Oid
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.receive import POLICY_FORMAT
 
 
-def compile_policy(config: Config, taken_out: Sequence[tuple[Oid, Oid]] = ()) -> dict[str, Any]:
+def compile_policy(
+    config: Config, taken_out: Sequence[tuple[Oid, Oid]] = (), *, mode: Mode = "advisory", source: str = ""
+) -> dict[str, Any]:
     """Return what the doors must know of a configuration.
 
     `taken_out` are pairs: a commit that a rollback took out of `release`, and one that a tip must hold too for the
     first to be no surprise in it (GATE-211): the rollback's own commit, or the one by which it had landed.
+    `mode` is the set-up, and `source` the digest of the sites.toml that this was compiled from.
     """
     return {
         "v": POLICY_FORMAT,
         "gatekeeper": __version__,
+        "mode": mode,
+        "source": source,
         "heartbeat": config.gate.heartbeat,
         "surfaces": {name: list(paths) for name, paths in config.surface_paths().items()},
         "protected": list(config.gate.protected),

@@ -1,5 +1,9 @@
-"""What the doors judge by: sites.toml compiled, and the tips that rollbacks took out."""
+"""What the doors judge by: sites.toml compiled, the tips that rollbacks took out, and the agents' SSH keys."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gatekeeper.config import keys
 from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.policy import write as write_policy
 from gatekeeper.gate import Gate
@@ -10,10 +14,23 @@ from gatekeeper.repo.git import Git
 
 def tell(gate: Gate) -> None:
     """Put what is known now in force for the next push, without waiting for the next heartbeat."""
-    write_policy(gate.home.path, compile_policy(gate.config, taken_out(gate.git)))
+    gone = taken_out(gate.git)
+    write(
+        gate.home,
+        gate.config,
+        compile_policy(gate.config, gone, mode=gate.ledger.mode, source=gate.policy["source"]),
+    )
 
 
-def taken_out(git: Git) -> tuple[tuple[Oid, Oid], ...]:
+def write(home: Home, config: Config, policy: Mapping[str, Any]) -> None:
+    """Put a policy in force, and with it the keys: who is no longer listed is out before the next push."""
+    wanted = keys.authorized(config, home).encode()
+    if not home.authorized_keys.exists() or home.authorized_keys.read_bytes() != wanted:
+        write_file(home.authorized_keys, wanted, mode=0o600)
+    write_policy(home.path, policy)
+
+
+def taken_out(git: Git, known: Iterable[Result] | None = None) -> tuple[tuple[Oid, Oid], ...]:
     """Return each tip that a rollback took out, with the merge by which it had landed.
 
     A tip that holds the first without the second is its old branch, and would land without what it once brought;

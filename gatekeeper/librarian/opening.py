@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gatekeeper.config import load
+from gatekeeper.config import load, standing
 from gatekeeper.config.policy import compile_policy
-from gatekeeper.config.policy import write as write_policy
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.public import without_secrets
 from gatekeeper.config.schema import Config
@@ -18,7 +17,7 @@ from gatekeeper.home import Home
 from gatekeeper.librarian import doors
 from gatekeeper.model import SHIPPING
 from gatekeeper.repo import lock
-from gatekeeper.repo.export import write_file
+from gatekeeper.repo.export import remove, write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.lock import Lock
@@ -45,8 +44,9 @@ def opened(home: Home, held: Lock, *, clock: Clock = time.time) -> Iterator[tupl
     force = in_force(home)
     with Git(home.repo) as git:
         signer = Signer(git, home.key)
-        ledger = Ledger(git, signer, held, clock)
-        policy = compile_policy(force.config, doors.taken_out(git))
+        mode = standing.mode(home, force.config)
+        ledger = Ledger(git, signer, held, clock, mode)
+        policy = compile_policy(force.config, doors.taken_out(git), mode=mode, source=digest(force.text))
         yield Gate(home, force.config, policy, git, signer, ledger, target(home, force.config), clock), force.problems
 
 
@@ -71,7 +71,7 @@ def apply(gate: Gate) -> None:
     """Compile the configuration for the hooks, and record it when it is not the one that was in force before."""
     force = in_force(gate.home)
     text = force.text
-    write_policy(gate.home.path, gate.policy)
+    doors.write(gate.home, gate.config, gate.policy)
     before = gate.home.applied_toml.read_text("utf-8") if gate.home.applied_toml.exists() else None
     if before != text:
         told: dict[str, Any] = {"digest": digest(text), "before": digest(before) if before else None}
@@ -84,8 +84,8 @@ def apply(gate: Gate) -> None:
 def clear_leftovers(home: Home) -> None:
     """Remove what only a Librarian that was killed can have left: the lock is ours, so nobody is using it."""
     lock.clear_own(home.repo)
-    drafts = (*home.var.glob(".*.new"), *home.releases.glob(".new-*"), *home.builds.glob(".*"))
-    for left in (home.work, *drafts, *home.repo.glob("index-*"), *home.repo.glob("sign-*")):
+    drafts = (*home.var.glob(".*.new"), *home.www.glob(".*.new"), *home.releases.glob(".new-*"))
+    for left in (home.work, *drafts, *home.builds.glob(".*"), *home.repo.glob("index-*"), *home.repo.glob("sign-*")):
         remove(left)
     home.current.with_name(".current.new").unlink(missing_ok=True)
 

@@ -62,7 +62,7 @@ class Survey:
     tampering: tuple[str, ...]
     places: tuple[Place, ...]
     sites: tuple[SiteState, ...]
-    mode: str = "advisory"
+    mode: str
 
 
 def survey(gate: Gate) -> Survey:
@@ -75,6 +75,7 @@ def survey(gate: Gate) -> Survey:
         shipped_at=_shipped_at(gate, release),
         librarian=lock.holder(gate.home.path),
         last_beat=beat.get("last"),
+        mode=gate.ledger.mode,
         next_beat=beat.get("next"),
         frozen=_frozen(gate, refs),
         tampering=tampering(gate, refs),

@@ -22,7 +22,10 @@ LIBRARIAN = "librarian"
 LIBRARIAN_EMAIL = "librarian@gatekeeper.invalid"
 """Nobody's commits may carry the Librarian's name or address, in whatever case: `release` is read by people."""
 LONGEST_NAME = 64
+DOORS = ("kernel", "key")
+"""How a door knows who knocks; everything else is a claim."""
 _BLOCKED = "blocked"
+_NOBODY = {"name": "", "meant": "", "reserved": False, "known": False, "doorless": False}
 
 
 def identify(name: str, policy: Mapping[str, Any], push: tuple[str, ...] = ()) -> Claim | Refusal:
@@ -32,6 +35,17 @@ def identify(name: str, policy: Mapping[str, Any], push: tuple[str, ...] = ()) -
     """
     agents = policy["agents"]
     return named(name, agents) or _stranger(name, agents, push)
+
+
+def by_door(told: Mapping[str, Any] | None, policy: Mapping[str, Any]) -> Claim | Refusal:
+    """Return whom a door of the enforced set-up names; where none did, nobody else's word counts (GATE-301)."""
+    said = told if told is not None and told.get("v") == 1 else {}
+    name, assurance = str(said.get("agent", "")), str(said.get("assurance"))
+    agents = policy["agents"]
+    if name in agents and assurance in DOORS:
+        return Claim(name, assurance, agents[name]["role"])
+    values = {**_NOBODY, "name": name[:80], "known": True, "doorless": not name}
+    return Refusal("GATE-301", values, (), "never", "agent")
 
 
 def named(name: str, agents: Mapping[str, Any], assurance: str = "claimed") -> Claim | None:
@@ -45,7 +59,13 @@ def named(name: str, agents: Mapping[str, Any], assurance: str = "claimed") -> C
 def _stranger(name: str, agents: Mapping[str, Any], push: tuple[str, ...]) -> Refusal:
     meant = nearest(name, agents)
     steps = (("env", f"GATE_AGENT={meant}", *push),) if meant and push else ()
-    values = {"name": name[:80], "meant": meant or "", "reserved": name.lower() == LIBRARIAN, "known": bool(agents)}
+    values = {
+        **_NOBODY,
+        "name": name[:80],
+        "meant": meant or "",
+        "reserved": name.lower() == LIBRARIAN,
+        "known": bool(agents),
+    }
     return Refusal("GATE-301", values, steps, "after_fix" if steps else "never", "agent", tuple(sorted(agents)) or None)
 
 
@@ -107,7 +127,7 @@ def reserved(facts: Facts) -> Refusal | None:
     amend = ("git", "commit", "--amend", "--allow-empty", "--no-edit", "--reset-author")
     tip_only = all(commit.oid == facts.new for commit in claims)
     steps = (amend, repair.push_again(facts.id)) if tip_only else ()
-    values = {"name": "Librarian", "meant": "", "reserved": True, "known": False}
+    values = {**_NOBODY, "name": "Librarian", "reserved": True}
     return Refusal("GATE-301", values, steps, "after_fix" if steps else "never", field="agent")
 
 

@@ -5,6 +5,7 @@ What is unchanged against a tree that lies on disk already is hard-linked, and t
 
 import hashlib
 import os
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,21 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def remove(path: Path) -> None:
+    """Delete a file or a folder, read-only ones too; nothing there is no error."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+        return
+    if path.is_dir():
+        with fault.step(f"remove: {path.parent.name}"):
+            for root, _, _ in os.walk(path):
+                os.chmod(root, 0o755)  # noqa: PTH101, S103 - about to be deleted
+            shutil.rmtree(path)
+
+
 def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a file so that a reader, and the disk after a power cut, has the old content or the new."""
-    draft = path.with_name(f".{path.name}.new")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.new")  # the doors write beside the Librarian
     with fault.step(f"draft: {path.name}"):
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:

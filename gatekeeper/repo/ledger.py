@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from gatekeeper.config.standing import Mode
 from gatekeeper.model import LOG, NO_OID, RESULTS, Actor, Assurance, Oid, Ref, Result, State
 from gatekeeper.repo import drafts, records, results
 from gatekeeper.repo.drafts import Draft
@@ -39,13 +40,13 @@ class Ledger:
     signer: Signer
     lock: Lock
     clock: Clock
-    mode: str = "advisory"
+    mode: Mode = "advisory"
     _records: list[tuple[str, str, Actor, dict[str, Any]]] = field(default_factory=list)
     _results: list[Result] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
-
     _last: int | None = None
     """The newest record's number, once it was looked up for what is noted now."""
+
     def record(self, event: str, subject: str, *, actor: Actor = LIBRARIAN, **data: Any) -> None:
         """Note an event for the next commit; `data` is JSON."""
         self._records.append((event, subject, actor, data))

@@ -125,16 +125,32 @@ class Door:
         return self.environment.get("GATE_AGENT")
 
     def _sure(self) -> bool:
-        return self._claimed() is not None or bool(self.policy["agents"])
+        return self._enforced() or self._claimed() is not None or bool(self.policy["agents"])
+
+    def _enforced(self) -> bool:
+        return bool(self.policy.get("mode") == "enforced")
+
+    def _at_door(self) -> Claim | Refusal:
+        """Read whom the door names in an environment of its own making; only the enforced set-up goes by it."""
+        try:
+            told = json.loads(self.environment.get("GATE_DOOR", "null"))
+        except ValueError:
+            told = None
+        return admission.by_door(told if isinstance(told, dict) else None, self.policy)
 
     def _who(self, committer: str | None, push: tuple[str, ...]) -> Claim | Refusal:
         """Tell who pushes; for a tip that is in `release` it does not matter, as nothing will move."""
+        if self._enforced():
+            return self._at_door()
         name = self._claimed()
         name = committer if name is None else name
         return Claim(UNKNOWN) if name is None else admission.identify(name, self.policy, push)
 
     def _stranger(self, committer: str | None = None) -> Claim:
         """Return whom a refusal is noted under when nobody could be identified, or nobody had to be."""
+        if self._enforced():
+            known = self._at_door()
+            return known if isinstance(known, Claim) else Claim(UNKNOWN)
         name = self._claimed() or committer or UNKNOWN
         return admission.named(name, self.policy["agents"]) or Claim(answer.shown(name)[: admission.LONGEST_NAME])
 

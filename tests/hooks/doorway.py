@@ -11,6 +11,7 @@ from typing import Any
 
 from gatekeeper.config import policy
 from gatekeeper.config.schema import Agent, Config, Gate, Limits, Site
+from gatekeeper.config.standing import Mode
 from gatekeeper.repo import create, hooks
 
 SITES = ("admin", "api", "blog", "docs", "shop", "web")
@@ -103,9 +104,9 @@ class Door:
     def repo(self) -> Clone:
         return Clone(self.home / "repo.git", environment(self.home))
 
-    def set(self, taken_out: tuple[Any, ...] = (), **sections: Any) -> None:
+    def set(self, taken_out: tuple[Any, ...] = (), mode: Mode = "advisory", **sections: Any) -> None:
         fields = {name: getattr(self.config, name) for name in Config.__struct_fields__} | sections
-        policy.write(self.home, policy.compile_policy(Config(**fields), taken_out))
+        policy.write(self.home, policy.compile_policy(Config(**fields), taken_out, mode=mode))
 
     def refs(self) -> list[str]:
         return self.repo.git("for-each-ref", "--format=%(refname)").splitlines()
