@@ -6,9 +6,12 @@ from typing import Any
 from gatekeeper.config import keys
 from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.policy import write as write_policy
+from gatekeeper.config.schema import Config
 from gatekeeper.gate import Gate
-from gatekeeper.model import RELEASE, RESULTS, Oid, State
+from gatekeeper.home import Home
+from gatekeeper.model import RELEASE, RESULTS, Oid, Result, State
 from gatekeeper.repo import results
+from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
 
 
@@ -34,9 +37,10 @@ def taken_out(git: Git, known: Iterable[Result] | None = None) -> tuple[tuple[Oi
     """Return each tip that a rollback took out, with the merge by which it had landed.
 
     A tip that holds the first without the second is its old branch, and would land without what it once brought;
-    one that began from the release which had it only stands on history that is still there.
+    one that began from the release which had it only stands on history that is still there. `known` are all results,
+    when they were read already.
     """
-    found = (results.read(git, oid) for oid in git.refs(RESULTS).values())
+    found = (results.read(git, oid) for oid in git.refs(RESULTS).values()) if known is None else known
     gone = {result.tip for result in found if result.state is State.ROLLED_BACK}
     if not gone:
         return ()
