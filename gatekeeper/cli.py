@@ -24,8 +24,10 @@ from gatekeeper.commands import (
     log,
     mcp,
     run,
+    setup,
     show,
     status,
+    steward,
     wait,
 )
 from gatekeeper.errors import Exit, GateError
@@ -46,7 +48,7 @@ def cli(context: click.Context, home: str | None) -> None:
 
 
 for _command in (
-    *(demo.demo, init.init, config.config, run.run, run.tick),
+    *(demo.demo, init.init, setup.setup, config.config, run.run, run.tick, steward.steward),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
     *(*decide.COMMANDS, audit.audit, agents.agents, mcp.mcp, backup.backup, backup.restore),
 ):
