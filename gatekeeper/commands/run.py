@@ -10,10 +10,11 @@ from types import FrameType
 
 import click
 
+from gatekeeper import process
 from gatekeeper.commands.home import gate_in
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home
-from gatekeeper.librarian import loop, opening
+from gatekeeper.librarian import loop, opening, pulse
 from gatekeeper.librarian.foresight import foresee
 from gatekeeper.librarian.loop import Bell
 from gatekeeper.process import Cancel
@@ -27,6 +28,7 @@ def run(folder: Path) -> None:
     Example: gatekeeper --gate /srv/gate run
     """
     home = gate_in(folder)
+    pulse.speak_to(process.own_environment().get("NOTIFY_SOCKET"))
     with opening.locked(home) as held, _bell() as bell:
         _log(f"the Librarian of {home.path} runs; Ctrl-C stops it")
         loop.run(home, held, bell, tell=_log)

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from gatekeeper.gate import Gate
+from gatekeeper.librarian import pulse
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Job, Oid, Outcome, Verdict
 from gatekeeper.process import Cancel
@@ -68,7 +69,8 @@ class Checks:
 
     def wait(self, *others: Cancel) -> None:
         """Return when a job has come to an end, or one of the others is thrown."""
-        select.select([self._ended, *others], [], [])
+        while not select.select([self._ended, *others], [], [], pulse.EVERY)[0]:
+            pulse.alive()
 
     def close(self) -> None:
         """Stop whatever runs, and wait until it has ended."""
