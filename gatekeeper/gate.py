@@ -9,7 +9,7 @@ from gatekeeper.home import Home
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.sign import Signer
-from gatekeeper.sites.target import LocalTarget
+from gatekeeper.sites.fleet import Fleet
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +22,5 @@ class Gate:
     git: Git
     signer: Signer
     ledger: Ledger
-    target: LocalTarget
+    target: Fleet
     clock: Clock

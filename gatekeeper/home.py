@@ -33,6 +33,16 @@ class Home:
         return self.path / "live" / "current"
 
     @property
+    def published(self) -> Path:
+        """The link to what was published last: what may start at boot without the Librarian."""
+        return self.path / "live" / "published"
+
+    @property
+    def sites(self) -> Path:
+        """A folder for each site that has a user: its steward's socket, its pm2, its scratch."""
+        return self.path / "sites"
+
+    @property
     def data(self) -> Path:
         """What sites keep: a folder a site."""
         return self.path / "data"

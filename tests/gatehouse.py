@@ -286,7 +286,7 @@ class Gatehouse:
 
     def target(self) -> LocalTarget:
         """Return the sites as the Librarian reaches them."""
-        return opening.target(self.home, load.load(self.home.sites_toml))
+        return opening.target(self.home, load.load(self.home.sites_toml)).local
 
     def switch_by_hand(self, to: Path) -> None:
         """Point `current` elsewhere, as nobody should."""

@@ -20,7 +20,7 @@ from gatekeeper.demo.witness import Witness
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
 from gatekeeper.process import Cancel, Done
-from gatekeeper.ship.stage import remove
+from gatekeeper.repo.export import remove
 from gatekeeper.sites import procfs
 from gatekeeper.sites.pm2 import Pm2
 

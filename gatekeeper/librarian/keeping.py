@@ -8,9 +8,9 @@ from gatekeeper.config.schema import DAY
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.repo import retention
-from gatekeeper.repo.export import write_file
+from gatekeeper.repo.export import remove, write_file
 from gatekeeper.ship import runs
-from gatekeeper.ship.stage import remove
+from gatekeeper.ship.runs import LivePlan
 
 _RESULTS_STAY = 30 * DAY
 _BUILDS_STAY = 30 * DAY
@@ -55,11 +55,16 @@ def _delete(paths: Iterable[Path], before: float) -> None:
 def _prune_releases(gate: Gate) -> None:
     """Keep the newest `keep_releases`, and whichever is live or still has a process in it."""
     live = runs.load(gate.home.live_plan)
-    used = _in_use(gate.home.releases) | ({live.folder} if live else set())
+    used = _in_use(gate.home.releases) | _planned(live)
     folders = sorted(gate.home.releases.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
     for folder in folders[gate.config.gate.keep_releases :]:
         if folder.name not in used:
             remove(folder)
+
+
+def _planned(live: LivePlan | None) -> set[str]:
+    """Return the folders that sites run from by the plan: the kernel does not show us the processes of other users."""
+    return {live.folder, *(footing.folder for footing in live.kept.values())} if live else set()
 
 
 def _in_use(releases: Path) -> set[str]:

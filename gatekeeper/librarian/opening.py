@@ -23,7 +23,8 @@ from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.lock import Lock
 from gatekeeper.repo.sign import Signer
 from gatekeeper.ship import protocol
-from gatekeeper.ship.stage import remove
+from gatekeeper.sites import ecosystem
+from gatekeeper.sites.fleet import Fleet
 from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.target import LocalTarget
 from gatekeeper.verify.jobs import digest
@@ -87,7 +88,8 @@ def clear_leftovers(home: Home) -> None:
     drafts = (*home.var.glob(".*.new"), *home.www.glob(".*.new"), *home.releases.glob(".new-*"))
     for left in (home.work, *drafts, *home.builds.glob(".*"), *home.repo.glob("index-*"), *home.repo.glob("sign-*")):
         remove(left)
-    home.current.with_name(".current.new").unlink(missing_ok=True)
+    for draft in home.current.parent.glob(".*.new"):
+        draft.unlink()
 
 
 def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
@@ -97,10 +99,11 @@ def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
         tell(f"recovered: {protocol.recover(gate)}")
 
 
-def target(home: Home, config: Config) -> LocalTarget:
+def target(home: Home, config: Config) -> Fleet:
     """Return this machine's sites."""
     pm2_home = home.path / config.pm2.home
-    return LocalTarget(Pm2.at(config.pm2.command, pm2_home), home.current, pm2_home / "ecosystem.json")
+    local = LocalTarget(Pm2.at(config.pm2.command, pm2_home), home.current, pm2_home / ecosystem.FILE)
+    return Fleet(local, home.sites, home.data)
 
 
 @contextmanager

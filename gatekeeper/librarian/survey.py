@@ -167,4 +167,6 @@ def _sites(gate: Gate) -> tuple[SiteState, ...]:
 
 
 def _problem(site: SiteSeen) -> str:
+    if site.status == "unreachable":
+        return "its steward does not answer"
     return "" if site.status in ("online", "static") else f"pm2 says {site.status}"

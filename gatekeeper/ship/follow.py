@@ -15,8 +15,8 @@ Seen = Mapping[SiteName, SiteHealth]
 
 def reload(gate: Gate, live: LivePlan) -> Seen:
     """Reload what moves to the plan's version, and judge every site where it stands."""
-    gate.target.reload(live.runs, live.stamp, only=live.moved if live.kept else None)
-    return {**_kept(gate, live), **_moved(gate, live)}
+    untold = gate.target.reload(live.runs, live.stamp, only=live.moved if live.kept else None)
+    return {**_kept(gate, live), **_moved(gate, live, untold), **untold}
 
 
 def converge(gate: Gate, live: LivePlan, *, file: Path) -> Seen:
@@ -34,8 +34,8 @@ def converge(gate: Gate, live: LivePlan, *, file: Path) -> Seen:
     return {**{name: site for name, site in kept.items() if name not in ill}, **seen}
 
 
-def _moved(gate: Gate, live: LivePlan) -> Seen:
-    mine = [run for run in live.runs if run.name not in live.kept]
+def _moved(gate: Gate, live: LivePlan, untold: Seen) -> Seen:
+    mine = [run for run in live.runs if run.name not in live.kept and run.name not in untold]
     return gate.target.health(mine, live.stamp, gate.home.releases / live.folder)
 
 

@@ -3,21 +3,18 @@
 Data is never undone: a migration must be repeatable, and the version before must work with what it leaves.
 """
 
-import signal
 from dataclasses import dataclass
 from typing import Any
 
-from gatekeeper import process
 from gatekeeper.config.schema import Site
+from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import Oid
 from gatekeeper.ship.plan import Cause, Plan
 from gatekeeper.ship.runs import LivePlan, load
-from gatekeeper.sites.pm2 import base_environment
+from gatekeeper.sites.migration import Ended
 from gatekeeper.sites.run import SiteRun
 
-_LONGEST = 1800.0
-_KEPT = 1 << 20
 _NOT_HERE = (Cause.ROLLBACK, Cause.RECONFIGURE)
 """A rollback keeps the data as it is; a new configuration brings no new tree."""
 
@@ -58,34 +55,14 @@ def _calls(site: Site, changed: tuple[str, ...] | None) -> bool:
 
 def _run(gate: Gate, site: Site, run: SiteRun, live: LivePlan) -> Unmigrated | None:
     stamp = live.stamp
-    ended = process.run(
-        site.migrate,
-        cwd=gate.home.releases / live.folder / site.path,
-        env={
-            **base_environment(),
-            **run.env,
-            "GATE_SITE": run.name,
-            "GATE_VERSION": stamp.version,
-            "GATE_COMMIT": stamp.commit,
-        },
-        timeout=_LONGEST,
-        limit=_KEPT,
-        merge=True,
-        die_with_parent=True,
-        sweep=True,
-    )
+    try:
+        ended = gate.target.migrate(run, stamp, site.migrate, gate.home.releases / live.folder / site.path)
+    except GateError as problem:  # whoever runs the site could not be asked, or died with it
+        ended = Ended(problem.text, b"", 0.0)
     log = f"migrate-{stamp.version}-{run.name}.log"  # it may tell secrets: it stays here, and only its name is recorded
     gate.home.logs.mkdir(parents=True, exist_ok=True)
     (gate.home.logs / log).write_bytes(ended.output)
-    outcome = "done" if ended.ok else _why(ended)
     told: dict[str, Any] = {"site": run.name, "version": stamp.version, "seconds": round(ended.seconds, 3), "log": log}
-    gate.ledger.record("migrated" if ended.ok else "migration_failed", f"{run.name}: {outcome}", **told)
-    return None if ended.ok else Unmigrated(run.name, f"{outcome}; what it printed is in var/logs/{log}")
-
-
-def _why(ended: process.Done) -> str:
-    if ended.timed_out:
-        return f"it did not end within {_LONGEST:.0f} seconds"
-    if ended.status < 0:
-        return f"it was ended by {signal.Signals(-ended.status).name}"
-    return f"it ended with status {ended.status}"
+    event = "migration_failed" if ended.problem else "migrated"
+    gate.ledger.record(event, f"{run.name}: {ended.problem or 'done'}", **told)
+    return Unmigrated(run.name, f"{ended.problem}; what it printed is in var/logs/{log}") if ended.problem else None

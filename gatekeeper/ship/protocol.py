@@ -9,22 +9,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gatekeeper import fault, messages
+from gatekeeper import messages
 from gatekeeper.config.load import refuse_not_yet
+from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
 from gatekeeper.policy.repair import push_again
 from gatekeeper.repo import records
-from gatekeeper.repo.export import OnDisk, sync_folder
+from gatekeeper.repo.export import OnDisk, remove
 from gatekeeper.repo.git import Change
-from gatekeeper.ship import follow, room, runs
+from gatekeeper.ship import follow, link, room, runs
 from gatekeeper.ship import plan as plans
 from gatekeeper.ship.migrate import Unmigrated, migrate
 from gatekeeper.ship.plan import Cause, Phase, Plan
 from gatekeeper.ship.publish import commit_point, publish
 from gatekeeper.ship.runs import LivePlan
-from gatekeeper.ship.stage import Changed, Load, remove, stage
+from gatekeeper.ship.stage import Changed, Load, stage
 from gatekeeper.sites.watch import SiteHealth
 
 _LOOK_BACK = 100
@@ -118,7 +119,7 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:
             return _unstaged(gate, cargo, begun, _Failure(why, site))
     try:
         seen = _bring_live(gate, cargo)
-        failure = _sick(gate, seen)
+        failure = _sick(gate, cargo.live, seen)
     except (OSError, GateError) as problem:
         failure = _trouble(problem)
     if failure is not None:
@@ -162,16 +163,6 @@ def recover(gate: Gate) -> str:
     return f"{plan.version} was interrupted before its commit point: all sites are on {before}"
 
 
-def switch(home_current: Path, folder: str) -> None:
-    """Point `current` at another release: one rename, durable when this returns."""
-    draft = home_current.with_name(".current.new")
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(Path("releases") / folder)
-    with fault.step("switch"):
-        draft.replace(home_current)
-        sync_folder(home_current.parent)
-
-
 def present_release(gate: Gate) -> OnDisk | None:
     """Return the release that `current` points at, as something to link unchanged files from."""
     live = runs.load(gate.home.live_plan)
@@ -210,12 +201,17 @@ def _begin(gate: Gate, cargo: Cargo) -> Oid:
 def _stage(gate: Gate, cargo: Cargo) -> Changed | None:
     home = gate.home
     folder = home.releases / cargo.live.folder
-    return stage(gate.git, cargo.load, folder, builds=home.builds, data=home.data, like=present_release(gate))
+    known = {run.name: run for run in cargo.live.runs}
+
+    def furnish(name: str, site: Site, source: Path) -> Mapping[str, Path]:
+        return gate.target.furnish(known[SiteName(name)], source, folder.name, site.data, site.writable)
+
+    return stage(gate.git, cargo.load, folder, builds=home.builds, furnish=furnish, like=present_release(gate))
 
 
 def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[SiteName, SiteHealth]:
     live = cargo.live
-    switch(gate.home.current, live.folder)
+    link.point(gate.home.current, live.folder)
     return follow.reload(gate, live)
 
 
@@ -235,12 +231,12 @@ def _note_shipped(gate: Gate, cargo: Cargo, seen: Mapping[SiteName, SiteHealth])
     )
 
 
-def _sick(gate: Gate, seen: Mapping[SiteName, SiteHealth]) -> _Failure | None:
-    """Name the first site that is not healthy; when pm2 itself is gone, no site is to blame."""
+def _sick(gate: Gate, live: LivePlan, seen: Mapping[SiteName, SiteHealth]) -> _Failure | None:
+    """Name the first site that is not healthy; when the pm2 that several share is gone, no site is to blame."""
     sick = next((name for name, site in seen.items() if not site.healthy), None)
     if sick is None:
         return None
-    if gate.target.pm2.daemon() is None:
+    if any(run.name == sick and gate.target.shares_dead_daemon(run) for run in live.runs):
         text = messages.reason("GATE-504", what="pm2's daemon", problem="it ended while the sites were reloaded")
         return _Failure(text, code="GATE-504")
     return _Failure(seen[sick].reason, sick)
@@ -341,7 +337,7 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
 
 
 def _converge(gate: Gate, live: LivePlan, *, file: Path) -> Mapping[SiteName, SiteHealth]:
-    switch(gate.home.current, live.folder)
+    link.point(gate.home.current, live.folder)
     return follow.converge(gate, live, file=file)
 
 

@@ -10,6 +10,7 @@ from gatekeeper.model import NO_OID, RELEASE, REQUESTS, SHIPPING, TAGS, Oid, Ref
 from gatekeeper.repo.export import sync_folder
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import LIBRARIAN
+from gatekeeper.ship import link, runs
 from gatekeeper.ship import plan as plans
 from gatekeeper.ship.changelog import render
 from gatekeeper.ship.plan import Cause, Landing, Phase, Plan
@@ -75,7 +76,9 @@ def publish(gate: Gate, oid: Oid) -> Plan:
         raise GateError(f"A ref that {plan.version} publishes was moved by somebody else.", code="GATE-502")
     for landing in plan.landings:
         retire(gate, landing)
-    if gate.home.next_plan.exists():
+    coming = runs.load(gate.home.next_plan)
+    if coming is not None:
+        link.point(gate.home.published, coming.folder)
         with fault.step("adopt the plan"):
             gate.home.next_plan.replace(gate.home.live_plan)
             sync_folder(gate.home.var)

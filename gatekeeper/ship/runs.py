@@ -125,6 +125,7 @@ def run_of(name: SiteName, site: Site, home: Home, *, secrets: Mapping[str, str]
         health=_health(site.health) if site.health else None,
         health_timeout=site.health_timeout,
         soak=site.soak,
+        user=site.user,
     )
 
 

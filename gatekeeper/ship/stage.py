@@ -5,20 +5,22 @@ A folder has its final name only when it is complete, read-only and on disk.
 
 import ctypes
 import os
-import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper import fault
 from gatekeeper.config.schema import Site
 from gatekeeper.model import Oid
-from gatekeeper.repo.export import OnDisk, export, sync_folder
+from gatekeeper.repo.export import OnDisk, export, remove, sync_folder
 from gatekeeper.repo.git import Git
 from gatekeeper.verify import store
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+Furnish = Callable[[str, Site, Path], Mapping[str, Path]]
+"""Name, site and where its path lies in the draft; gives each folder in it that is a link, and what to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,11 @@ class Load:
     sites: Mapping[str, Site]
 
 
-def stage(git: Git, load: Load, folder: Path, *, builds: Path, data: Path, like: OnDisk | None) -> Changed | None:
-    """Make `folder`; a complete one from an earlier try stays. Returns Changed when it could not be made truthfully."""
+def stage(git: Git, load: Load, folder: Path, *, builds: Path, furnish: Furnish, like: OnDisk | None) -> Changed | None:
+    """Make `folder`; a complete one from an earlier try stays. Returns Changed when it could not be made truthfully.
+
+    `furnish` makes a site's folders outside the release; it is given the site as the tree has it.
+    """
     if folder.exists():
         return None
     changed = _prove(load.outputs, builds)
@@ -62,7 +67,9 @@ def stage(git: Git, load: Load, folder: Path, *, builds: Path, data: Path, like:
         remove(draft / output.path)
         store.place(builds, output.key, output.path, draft / output.path)
         os.utime(builds / output.key)  # housekeeping goes by when it was used last
-    scratch = [made for name, site in load.sites.items() for made in _furnish(name, site, draft, data)]
+    if any(site.user for site in load.sites.values()):
+        _grant(draft)
+    scratch = [made for name, site in load.sites.items() for made in _furnish(name, site, draft, furnish)]
     with fault.step("stage: protect"):
         _protect(draft, scratch)
         _sync_disk(draft)
@@ -70,18 +77,6 @@ def stage(git: Git, load: Load, folder: Path, *, builds: Path, data: Path, like:
         draft.rename(folder)
         sync_folder(folder.parent)
     return None
-
-
-def remove(path: Path) -> None:
-    """Delete a file or a folder, read-only ones too; nothing there is no error."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-        return
-    if path.is_dir():
-        with fault.step(f"remove: {path.parent.name}"):
-            for root, _, _ in os.walk(path):
-                os.chmod(root, 0o755)  # noqa: PTH101, S103 - about to be deleted
-            shutil.rmtree(path)
 
 
 def _prove(outputs: Iterable[Output], builds: Path) -> Changed | None:
@@ -92,36 +87,30 @@ def _prove(outputs: Iterable[Output], builds: Path) -> Changed | None:
     return None
 
 
-def _furnish(name: str, site: Site, draft: Path, data: Path) -> Iterable[Path]:
-    """Link what the site keeps, make its scratch folders; yield the latter."""
-    if not (draft / site.path).is_dir():
+def _furnish(name: str, site: Site, draft: Path, furnish: Furnish) -> Iterable[Path]:
+    """Link what the site keeps, make its scratch folders; yield those that lie in the release itself."""
+    place = draft / site.path
+    if not place.is_dir():
         return
-    for kept in site.data:
-        place, home = draft / site.path / kept, data / name / kept
-        _seed(place, home)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(home)
+    links = furnish(name, site, place)
+    for inside, home in links.items():
+        remove(place / inside)
+        (place / inside).parent.mkdir(parents=True, exist_ok=True)
+        (place / inside).symlink_to(home)
     for scratch in site.writable:
-        place = draft / site.path / scratch
-        remove(place)
-        place.mkdir(parents=True)
-        yield place
+        if scratch not in links:
+            remove(place / scratch)
+            (place / scratch).mkdir(parents=True)
+            yield place / scratch
 
 
-def _seed(place: Path, home: Path) -> None:
-    """At the first ship what the tree has at a data path is where its data starts from; later it is passed over."""
-    if not home.exists():
-        draft = home.with_name(f".new-{home.name}")
-        home.parent.mkdir(parents=True, exist_ok=True)
-        remove(draft)
-        if place.is_dir():
-            shutil.copytree(place, draft, symlinks=True)
-        else:
-            draft.mkdir()
-        with fault.step("seed data"):
-            draft.rename(home)
-            sync_folder(home.parent)
-    remove(place)
+def _grant(draft: Path) -> None:
+    """Let everybody read the tree, whatever the umask or a build made of it: sites are other users."""
+    for root, _, files in os.walk(draft):
+        for path in (Path(root), *(Path(root, name) for name in files)):
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                path.chmod(stat.S_IMODE(mode) | (0o555 if mode & 0o100 else 0o444))
 
 
 def _protect(draft: Path, scratch: list[Path]) -> None:

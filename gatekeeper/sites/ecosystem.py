@@ -14,6 +14,7 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.sites.run import SiteRun, Stamp
 
 NAMESPACE = "gatekeeper"
+FILE = "ecosystem.json"
 
 App = dict[str, Any]
 """One application as pm2's documentation describes it."""
@@ -60,6 +61,15 @@ def refuse_reserved(runs: Sequence[SiteRun]) -> None:
                 hints=("Rename the site, or the variable in its `env` or env_file, then: gatekeeper config check",),
                 exit=Exit.CONFIG,
             )
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Return the file as it was written, with the release that it was written for; None when there is none."""
+    try:
+        told = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return told if "release" in told else None
 
 
 def write(path: Path, ecosystem: Mapping[str, Any]) -> None:

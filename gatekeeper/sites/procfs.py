@@ -59,6 +59,12 @@ def listeners(ports: Iterable[int]) -> dict[int, set[str]]:
     return found
 
 
+def owners(port: int) -> set[int]:
+    """Return the users that listen on a port: all that is told of the processes of others."""
+    listening = (row for table in ("tcp", "tcp6") for row in _rows(table) if row[3] == _LISTEN)
+    return {int(row[7]) for row in listening if int(row[1].rpartition(":")[2], 16) == port}
+
+
 def sockets(pid: int) -> set[str]:
     """Return the inodes of a process's sockets; empty when it is gone or another user's."""
     found = set()

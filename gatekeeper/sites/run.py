@@ -58,6 +58,8 @@ class SiteRun:
     health: HealthCheck | None = None
     health_timeout: float = 10.0
     soak: float = 1.0
+    user: str | None = None
+    """The Unix user whose steward runs it; None: the gate's own."""
 
     @property
     def ports(self) -> frozenset[int]:

@@ -3,6 +3,7 @@
 It never switches `current` and never stages: it makes the processes follow what is there.
 """
 
+import pwd
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -52,15 +53,19 @@ class LocalTarget:
     current: Path
     file: Path
 
-    def preflight(self, runs: Sequence[SiteRun]) -> None:
-        """Raise before anything is touched: 504 for pm2, 501 for a foreign namesake or a port that is taken."""
+    def preflight(self, runs: Sequence[SiteRun], *, leaving: Collection[int] = ()) -> None:
+        """Raise before anything is touched: 504 for pm2, 501 for a foreign namesake or a port that is taken.
+
+        Users in `leaving` may hold a port: theirs are sites that end before these start.
+        """
         ecosystem.refuse_reserved(runs)
         self.pm2.require()
         daemon = self.pm2.daemon()
         if daemon is not None:
             plan.refuse_namesakes(runs, self.pm2.processes(), self.current)
         for port, holder in sorted(self._strangers(runs, daemon).items()):
-            raise _taken(runs, port, holder)
+            if not procfs.owners(port) <= set(leaving):
+                raise _taken(runs, port, holder)
 
     def reload(self, runs: Sequence[SiteRun], stamp: Stamp, *, only: Collection[str] | None = None) -> None:
         """Tell pm2 the new state and see it begin: missing sites start, changed ones are replaced, others reload.
@@ -74,7 +79,8 @@ class LocalTarget:
             self._quiet(runs)
             todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
             self.pm2.delete((one.pm_id for one in todo.delete), timeout=_longest(runs) + _MARGIN)
-        ecosystem.write(self.file, told)
+        written_for = {"release": self.current.resolve().name, "pm2": list(self.pm2.command)}
+        ecosystem.write(self.file, told | written_for)
         self._apply(todo, runs)
 
     def health(self, runs: Sequence[SiteRun], stamp: Stamp, release: Path) -> dict[SiteName, SiteHealth]:
@@ -104,6 +110,32 @@ class LocalTarget:
         up = self.pm2.daemon() is not None
         processes = self.pm2.processes() if up else ()
         return {run.name: _seen(run, processes, up=up) for run in runs}
+
+    def wake(self, published: Path) -> str:
+        """Start, after a boot, what the file names and pm2 does not have; return a sentence that says what was done.
+
+        Nothing starts unless file, `current` and `published` all name one release: whatever a ship that was cut
+        short left there, its recovery decides.
+        """
+        told = ecosystem.read(self.file)
+        if told is None:
+            return "there is nothing to start yet"
+        if not told["release"] == self.current.resolve().name == published.resolve().name:
+            return "a ship is under way, or was cut short: the Librarian says what runs"
+        if self.pm2.daemon() is None:
+            self.pm2.boot()
+        had = {one.name for one in self.pm2.processes()}
+        missing = [app for app in told["apps"] if app["name"] not in had]
+        self.pm2.apply(missing, (), ecosystem=self.file)
+        return f"started from {told['release']}" if missing else "it runs already"
+
+    def dismiss(self, names: Collection[str]) -> None:
+        """Stop the processes of these sites and wait for their end: somebody else is about to run them."""
+        if self.pm2.daemon() is None:
+            return
+        self._quiet(())
+        ours = [one for one in self.pm2.processes() if plan.is_ours(one, self.current) and one.name in names]
+        self.pm2.delete((one.pm_id for one in ours), timeout=60.0)
 
     def stop_all(self) -> None:
         """Stop every process that this gate started, and the daemon when nothing else is in it."""
@@ -216,6 +248,20 @@ def _longest(runs: Sequence[SiteRun]) -> float:
     return max((ecosystem.patience(run) + run.kill_timeout for run in runs), default=_UNKNOWN)
 
 
+def _called(port: int, holder: int | None) -> str:
+    """Return a stranger's process, or whose it is when the kernel tells no more."""
+    if holder is not None:
+        return procfs.describe(holder)
+    return f"a process of user {' and '.join(map(_user, sorted(procfs.owners(port)))) or 'unknown'}"
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def _busy(what: str) -> GateError:
     return GateError(
         f"pm2 does not come to rest: {what}",
@@ -227,7 +273,7 @@ def _busy(what: str) -> GateError:
 def _taken(runs: Sequence[SiteRun], port: int, holder: int | None) -> GateError:
     site = next(run.name for run in runs if port in run.ports)
     return GateError(
-        f'Port {port} of site "{site}" is held by {procfs.describe(holder)}, which this gate did not start.',
+        f'Port {port} of site "{site}" is held by {_called(port, holder)}, which this gate did not start.',
         code="GATE-501",
         hints=(f"Stop it, or give {site} another port in sites.toml, then: gatekeeper config check",),
     )

@@ -12,11 +12,10 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import Kind, Oid, Outcome, Verdict, Version
 from gatekeeper.process import Cancel
-from gatekeeper.repo.export import export
+from gatekeeper.repo.export import export, remove
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs
-from gatekeeper.ship.stage import remove
 from gatekeeper.sites.run import Stamp
 from gatekeeper.verify import store
 from gatekeeper.verify.boot import BootSpec, boot
