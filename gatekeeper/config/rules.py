@@ -33,8 +33,6 @@ def not_yet(config: Config) -> Iterator[Found]:
         key = dotted("sites", name)
         if site.host is not None:
             yield f"{key}.host", site.host, later + "every site runs on this machine. Leave it out."
-        if site.user is not None:
-            yield f"{key}.user", site.user, later + "every site runs as the gate's own user. Leave it out."
 
 
 def _gate(config: Config) -> Iterator[Found]:

@@ -219,7 +219,7 @@ class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     writable: Texts = ()
     """Scratch folders in `path`, empty in each release."""
     user: str | None = None
-    """Enforced set-up: the Unix user, with a pm2 daemon of its own."""
+    """Enforced set-up: the Unix user that runs it, with a pm2 of its own; `gatekeeper setup` makes it."""
     health: Annotated[Health, Meta(extra={"written": "url or a table"})] | None = None
     """Its health address, or a table of `url`, `host`, `status`, `contains`."""
     health_timeout: Duration = 10.0

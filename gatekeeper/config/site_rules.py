@@ -17,6 +17,7 @@ _OF_A_PROCESS = (
     "wait_ready",
     "max_memory_restart",
     "env_file",
+    "user",
 )
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -34,6 +35,7 @@ def site_rules(config: Config) -> Iterator[Found]:
         yield from _environment(key, site)
         yield from _health(key, site.health)
         yield from _host(key, site.host, config)
+    yield from _users(config.sites)
     yield from _ports(config.sites)
     yield from _shared_data(config.sites)
 
@@ -102,6 +104,19 @@ def _host(key: str, host: str | None, config: Config) -> Iterator[Found]:
     if host is not None and host not in config.hosts:
         hint = did_you_mean(host, config.hosts) or " Leave it out for this machine, or add [hosts.…]."
         yield f"{key}.host", host, f"There is no [{dotted('hosts', host)}].{hint}"
+
+
+def _users(sites: dict[str, Site]) -> Iterator[Found]:
+    """What runs as one user can read and stop each other: a site, and all the more the gate, has its own."""
+    owners: dict[str, str] = {}
+    for name, site in sites.items():
+        if site.user is None:
+            continue
+        key, first = f"{dotted('sites', name)}.user", owners.setdefault(site.user, name)
+        if first != name:
+            yield key, site.user, f"[{dotted('sites', first)}] runs as it already; give each site a user of its own."
+        if site.user == "gatekeeper" or site.user.startswith("gatekeeper-"):
+            yield key, site.user, "Users of that name are the Librarians'; give the site one of its own."
 
 
 def _ports(sites: dict[str, Site]) -> Iterator[Found]:

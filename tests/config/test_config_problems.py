@@ -112,6 +112,12 @@ OF_A_SITE = [
     ('migrate_paths = ["m"]', "migrate", None, "It is missing. Without it migrate_paths has no effect."),
     ('user = "root"', "user", '"root"', "It must not be root."),
     ('user = "Kim K"', "user", '"Kim K"', 'It must be the name of a Unix user, such as "agent-a".'),
+    (
+        'user = "gatekeeper-two"',
+        "user",
+        '"gatekeeper-two"',
+        "Users of that name are the Librarians'; give the site one of its own.",
+    ),
     ('host = "web2"', "host", '"web2"', "There is no [hosts.web2]. Leave it out for this machine, or add [hosts.…]."),
     ('scirpt = "x"', "scirpt", '"x"', f'{NO_OPTION} Did you mean "script"?'),
     ('heartbeat = "1m"', "heartbeat", '"1m"', f"{NO_OPTION} It belongs in [gate]."),
@@ -363,6 +369,15 @@ def test_two_sites_may_share_a_path_but_not_a_data_folder_in_it() -> None:
     assert problems(f'{SHOP}data = ["up"]\n{other}data = ["up"]') == [
         ("sites.kiosk.data", '"up"', "[sites.shop] has the same path and already keeps this folder.")
     ]
+
+
+def test_each_site_has_a_user_of_its_own() -> None:
+    user, other = 'user = "site-shop"\n', SHOP.replace(".shop", ".kiosk")
+    assert problems(SHOP + user + other + user.replace("shop", "kiosk")) == []
+    said = "[sites.shop] runs as it already; give each site a user of its own."
+    assert problems(SHOP + user + other + user) == [("sites.kiosk.user", '"site-shop"', said)]
+    files = '[sites.docs]\npath = "docs"\nmode = "static"\n' + user
+    assert [key for key, _, _ in problems(files)] == ["sites.docs.user"]
 
 
 def test_an_agent_that_only_claims_its_name_needs_no_door() -> None:
