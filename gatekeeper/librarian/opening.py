@@ -27,6 +27,7 @@ from gatekeeper.sites import ecosystem
 from gatekeeper.sites.fleet import Fleet
 from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.target import LocalTarget
+from gatekeeper.verify import own_user
 from gatekeeper.verify.jobs import digest
 
 
@@ -85,6 +86,7 @@ def apply(gate: Gate) -> None:
 def clear_leftovers(home: Home) -> None:
     """Remove what only a Librarian that was killed can have left: the lock is ours, so nobody is using it."""
     lock.clear_own(home.repo)
+    own_user.take_back(home.work)
     drafts = (*home.var.glob(".*.new"), *home.www.glob(".*.new"), *home.releases.glob(".new-*"))
     for left in (home.work, *drafts, *home.builds.glob(".*"), *home.repo.glob("index-*"), *home.repo.glob("sign-*")):
         remove(left)

@@ -17,7 +17,7 @@ from gatekeeper import process
 from gatekeeper.sites.ecosystem import App, render
 from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.verify.box import GIB, MIB, Box, broken
-from gatekeeper.verify.network import Inside, entered
+from gatekeeper.verify.network import Inside, namespaces
 from gatekeeper.verify.prober import Answer
 from gatekeeper.verify.sandbox import Ran, run
 
@@ -133,10 +133,10 @@ def _probe(inside: Inside, cancel: process.Cancel | None, spec: BootSpec) -> Ans
         "timeout": timeout,
         "ended": inside.ended,
     }
-    prober = (sys.executable, "-I", "-S", "-c", _PROBER, str(_PACKAGE), json.dumps(question))
-    with entered(inside) as (prefix, user, net):
-        fds = (user, net, inside.ended)
-        done = process.run((*prefix, *prober), timeout=timeout + _MARGIN, cancel=cancel, pass_fds=fds)
+    with namespaces(inside) as (user, net):
+        told = json.dumps({**question, "namespaces": [user, net]})
+        prober = (sys.executable, "-I", "-S", "-c", _PROBER, str(_PACKAGE), told)
+        done = process.run(prober, timeout=timeout + _MARGIN, cancel=cancel, pass_fds=(user, net, inside.ended))
     if done.cancelled:
         return None
     if not done.ok:

@@ -67,12 +67,14 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """Descriptors that bwrap is given: where it reports, what it waits for, and the small files it writes by path."""
+    """What bwrap is given: where it reports, what it waits for, the small files it writes by path, as descriptors."""
 
     status: int
     info: int
     block: int | None
     files: Mapping[str, int]
+    lent: Mapping[str, str] = field(default_factory=dict)
+    """Where bwrap finds what `Box` names, when that is elsewhere."""
 
     @property
     def descriptors(self) -> tuple[int, ...]:
@@ -99,7 +101,7 @@ def arguments(box: Box, wires: Wires, system: System) -> tuple[str, ...]:
         *("--json-status-fd", str(wires.status), "--info-fd", str(wires.info)),
         *(("--block-fd", str(wires.block)) if wires.block is not None else ()),
         *_system_mounts(box, wires, system),
-        *_tree_mounts(box),
+        *_tree_mounts(box, wires),
         *("--remount-ro", "/", "--chdir", normpath(f"{box.at}/{box.cwd}")),
         *(word for name, value in environment(box).items() for word in ("--setenv", name, value)),
     )
@@ -131,14 +133,14 @@ def _system_mounts(box: Box, wires: Wires, system: System) -> tuple[str, ...]:
         *(word for name in _PROC for word in ("--ro-bind-try", f"/proc/{name}", f"/proc/{name}")),
         *("--size", str(box.tmp), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
         *("--size", str(box.tmp), "--tmpfs", "/tmp"),  # noqa: S108
-        *(word for path in box.read_only for word in ("--ro-bind", path, path)),
+        *(word for path in box.read_only for word in ("--ro-bind", wires.lent.get(path, path), path)),
     )
 
 
-def _tree_mounts(box: Box) -> tuple[str, ...]:
+def _tree_mounts(box: Box, wires: Wires) -> tuple[str, ...]:
     """Mount the tree; scratch folders are made in it first, which a read-only one would refuse."""
     return (
-        *("--bind", str(box.tree), box.at),
+        *("--bind", wires.lent.get(str(box.tree), str(box.tree)), box.at),
         *(word for path in box.scratch for word in ("--size", str(box.tmp), "--tmpfs", path)),
         *(("--remount-ro", box.at) if box.frozen else ()),
     )
@@ -155,7 +157,7 @@ def system() -> System:
         raise broken("this bubblewrap is too old; 0.8 has all that is needed")
     roots = [Path(f"/{name}") for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32")]
     return System(
-        bwrap=bwrap,
+        bwrap=str(Path(bwrap).resolve()),
         bars_userns="--disable-userns" in known,
         links=tuple((str(root), str(root.readlink())) for root in roots if root.is_symlink()),
         folders=tuple(str(root) for root in roots if root.is_dir() and not root.is_symlink()),

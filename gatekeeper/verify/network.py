@@ -41,8 +41,8 @@ def connect(inside: Inside, cancel: process.Cancel | None) -> None:
     before. It ends with the box or with this process, whichever is first. GateError 505 when it fails.
     """
     assert inside.go is not None  # noqa: S101 - `sandbox.run` makes it for every box with a network
-    with entered(inside) as (prefix, user, net):
-        _close_own_addresses(prefix, (user, net))
+    with namespaces(inside) as (user, net):
+        _close_own_addresses(user, net)
         try:
             done = process.run(
                 _slirp(inside, user, net),
@@ -58,19 +58,18 @@ def connect(inside: Inside, cancel: process.Cancel | None) -> None:
 
 
 @contextmanager
-def entered(inside: Inside) -> Iterator[tuple[tuple[str, ...], int, int]]:
-    """Give the command prefix that runs a program of ours in a box's network alone, and the descriptors it needs.
+def namespaces(inside: Inside) -> Iterator[tuple[int, int]]:
+    """Hold a box's user and network namespaces open, as descriptors, so that a process id used again cannot mislead.
 
-    The namespaces are held open, so a process id that is used again cannot mislead. The user namespace is the one
-    that owns the network: bwrap's command lives in one further in.
+    The user namespace is the one that owns the network: bwrap's command lives in one further in. Its user 0 is the
+    user that the box runs as.
     """
     _await_identity(inside)
     net = os.open(f"/proc/{inside.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
         user = fcntl.ioctl(net, _NS_GET_USERNS)
         try:
-            where = (f"--user=/proc/self/fd/{user}", f"--net=/proc/self/fd/{net}")
-            yield ("nsenter", *where, "--preserve-credentials", "--"), user, net
+            yield user, net
         finally:
             os.close(user)
     finally:
@@ -103,13 +102,18 @@ def _slirp(inside: Inside, user: int, net: int) -> tuple[str, ...]:
     )
 
 
-def _close_own_addresses(prefix: tuple[str, ...], fds: tuple[int, int]) -> None:
-    """Make this machine's addresses unreachable: what listens on 0.0.0.0 answers there too, production included."""
+def _close_own_addresses(user: int, net: int) -> None:
+    """Make this machine's addresses unreachable: what listens on 0.0.0.0 answers there too, production included.
+
+    Only user 0 of the box may; its group is one that another user cannot take on.
+    """
+    where = (f"--user=/proc/self/fd/{user}", f"--net=/proc/self/fd/{net}")
+    enter = ("nsenter", *where, "--preserve-credentials", "--setuid", "0", "--")
     own = process.run(("ip", "-j", "-4", "address"))
     links = json.loads(own.output or b"[]")
     addresses = [a["local"] for link in links for a in link["addr_info"] if not a["local"].startswith("127.")]
     routes = "".join(f"route add unreachable {place}\n" for place in (*_CLOSED_TO_BUILDS, *addresses))
-    done = process.run((*prefix, "ip", "-batch", "-"), stdin=routes.encode(), merge=True, pass_fds=fds)
+    done = process.run((*enter, "ip", "-batch", "-"), stdin=routes.encode(), merge=True, pass_fds=(user, net))
     if not own.ok or not done.ok:
         raise _no_network(f"the routes of the sandbox cannot be set: {done.text or own.errors.decode()}")
 

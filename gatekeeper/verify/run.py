@@ -10,6 +10,7 @@ from gatekeeper import fault
 from gatekeeper.config.schema import Config
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
+from gatekeeper.home import Home
 from gatekeeper.model import Kind, Oid, Outcome, Verdict, Version
 from gatekeeper.process import Cancel
 from gatekeeper.repo.export import export, remove
@@ -47,9 +48,9 @@ class _Said:
 
 def run(gate: Gate, work: Work, tree: Oid, *, cancel: Cancel, attempt: int) -> Verdict | Interrupted:
     """Run a job to its verdict. Raises GateError 505 when the sandbox is missing: that says nothing about the tree."""
-    if gate.config.verify.sandbox != NO_SANDBOX:
-        _proven()
     gate.home.work.mkdir(parents=True, exist_ok=True)
+    if gate.config.verify.sandbox != NO_SANDBOX:
+        _proven(gate.home)
     folder = Path(mkdtemp(prefix=f"{work.job.name.kind}-", dir=gate.home.work))
     try:
         _lay_out(gate, work, tree, folder)
@@ -62,9 +63,9 @@ def run(gate: Gate, work: Work, tree: Oid, *, cancel: Cancel, attempt: int) -> V
 
 
 @cache
-def _proven() -> None:
+def _proven(home: Home) -> None:
     """Have the sandbox tried once in this process, before anybody's code runs in it. Raises GateError 505."""
-    found = self_test()
+    found = self_test(home.work)
     if found is not None:
         raise GateError(found, code="GATE-505", hints=("gatekeeper explain GATE-505",))
 
@@ -164,7 +165,7 @@ def _verdict(gate: Gate, work: Work, said: _Said, attempt: int) -> Verdict:
         outcome=outcome,
         at=utc(gate.clock()),
         seconds=round(ran.seconds, 3),
-        sandbox=f"{gate.config.verify.sandbox} ({ran.limits})",
+        sandbox=f"{gate.config.verify.sandbox} ({ran.limits}, {'own' if ran.own_user else 'same'} user)",
         log=name,
         excerpt="" if outcome is Outcome.PASSED else _excerpt(f"{text.rstrip()}\n{said.wrong}"),
         output=said.output,

@@ -6,9 +6,9 @@ It sees no home, no secret, no socket and no network of this machine, and nothin
 import json
 import os
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from io import FileIO
@@ -19,6 +19,7 @@ from gatekeeper import process
 from gatekeeper.verify import network
 from gatekeeper.verify.box import MIB, PROGRAMS, WRITTEN, Box, Wires, arguments, broken, environment, system
 from gatekeeper.verify.limits import Bounds, LimitKind, Limits, bounded, disk_watch
+from gatekeeper.verify.own_user import lent
 
 __all__ = ["Beside", "Box", "Ran", "run"]
 
@@ -28,16 +29,15 @@ Beside = Callable[[network.Inside, process.Cancel | None], None]
 _ROOT = Path("/")
 _DYING_MS = 10_000
 _BEGUN = b"\x06"
-_ENTER = (
-    'test "$PPID" = "$1" || exit 125; shift; '
-    'while test "$1" != --; do echo $$ >"$1" || exit 125; shift; done; shift; exec "$@"'
-)
+_JOIN = 'while test "$1" != --; do echo $$ >"$1" || exit 125; shift; done; shift; exec "$@"'
+_STAY = 'test "$PPID" = "$1" || exit 125; shift; exec "$@"'
 _INIT = "printf '\\006' || exit 125; setsid \"$@\"; exit $?"
 """Fixed words, no part of any command, that make a box end with the Librarian whenever that is killed.
 
-Outside: leave if it died before its death could be a signal; join the cgroups; go on. Inside, as the first process:
-bwrap has asked to be told of its parent's death only now, so the byte that nobody reads is the proof that the death
-was not before. A session of the command's own keeps its `kill 0` from us, and us in the group that is killed.
+Outside: join the cgroups, as the Librarian's user; then, as the job's own, leave if the Librarian died before its
+death could be a signal (becoming another user takes the signal away). Inside, as the first process: bwrap has asked
+to be told of its parent's death only now, so the byte that nobody reads is the proof that the death was not before.
+A session of the command's own keeps its `kill 0` from us, and us in the group that is killed.
 """
 
 
@@ -49,6 +49,8 @@ class Ran:
     output: bytes
     seconds: float
     limits: LimitKind
+    own_user: bool = False
+    """Whether it ran as a Unix user of its own."""
     timed_out: bool = False
     cancelled: bool = False
     stopped: str | None = None
@@ -75,7 +77,11 @@ def run(
     With kind "none" it is a plain child with a clean environment and a home of its own, nothing more; what leaves
     its process group survives. GateError 505 when the box itself cannot be made: that is no verdict on the code.
     """
-    with bounded(Limits(box.memory, box.processes, box.file_size)) as bounds:
+    plain = box.kind == "none"
+    with (
+        bounded(Limits(box.memory, box.processes, box.file_size)) as bounds,
+        nullcontext() if plain else lent(box.tree) as own,
+    ):
         start = partial(
             process.run,
             timeout=timeout,
@@ -84,8 +90,9 @@ def run(
             sweep=True,
             watch=disk_watch(box.tree, box.disk),
         )
-        job = _Job(box, _enter(bounds), (*bounds.prlimit, *argv), start, cancel, pass_fds)
-        plain = box.kind == "none"
+        staged, places = own.stage(box) if own else ((), {})
+        enter = _enter(bounds, (*staged, "setpriv", *(own.become if own else ())))
+        job = _Job(box, enter, (*bounds.prlimit, *argv), start, cancel, pass_fds, places)
         done, status = _plain(job) if plain else _boxed(job, network.connect if box.network else beside)
         reached = bounds.reached()
     said = done.output.removeprefix(_BEGUN)
@@ -98,6 +105,7 @@ def run(
         output=said[:output_limit] + _told(done, reached, output_limit if cut else None),
         seconds=done.seconds,
         limits=bounds.kind,
+        own_user=own is not None,
         timed_out=done.timed_out,
         cancelled=done.cancelled and cancel is not None and cancel.thrown,
         stopped=done.stopped,
@@ -112,6 +120,7 @@ class _Job:
     start: Callable[..., process.Done]
     cancel: process.Cancel | None
     pass_fds: tuple[int, ...]
+    lent: Mapping[str, str]
 
 
 class _Pipe:
@@ -123,9 +132,10 @@ class _Pipe:
         self.write = held.enter_context(FileIO(writer, "w"))
 
 
-def _enter(bounds: Bounds) -> tuple[str, ...]:
-    """Return what goes before a command so that it dies with this thread and never lives outside its cgroups."""
-    return ("setpriv", "--pdeathsig", "KILL", "sh", "-c", _ENTER, "gate", str(os.getpid()), *bounds.doors, "--")
+def _enter(bounds: Bounds, become: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what goes before a command so that it never lives outside its cgroups, nor longer than this thread."""
+    stay = ("--pdeathsig", "KILL", "sh", "-c", _STAY, "gate", str(os.getpid()))
+    return ("sh", "-c", _JOIN, "gate", *bounds.doors, "--", *become, *stay)
 
 
 def _plain(job: _Job) -> tuple[process.Done, int | None]:
@@ -149,6 +159,7 @@ def _boxed(job: _Job, beside: Beside | None) -> tuple[process.Done, int | None]:
             info=info.write.fileno(),
             block=go.read.fileno() if job.box.network else None,
             files={path: _in_memory(held, text) for path, text in WRITTEN.items()},
+            lent=job.lent,
         )
         here = system()
         args = _in_memory(held, "".join(f"{word}\0" for word in arguments(job.box, wires, here)))
