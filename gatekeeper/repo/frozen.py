@@ -1,0 +1,34 @@
+"""What refs/gate/frozen points at: one parentless commit that says why nothing ships. This module alone reads it."""
+
+from dataclasses import dataclass
+
+from gatekeeper.model import Oid
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.ledger import EMPTY_TREE, utc
+from gatekeeper.repo.sign import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Why, since when, and when it ends by itself; `stopped` (by `abort`): nothing is verified either."""
+
+    reason: str
+    since: str = ""
+    until: str | None = None
+    stopped: bool = False
+
+
+def write(signer: Signer, freeze: Freeze, *, at: float) -> Oid:
+    """Write the commit; its ref is the caller's to move. `since` is its time."""
+    pairs = (("Until", freeze.until), ("Stopped", "yes" if freeze.stopped else None))
+    told = "".join(f"{key}: {value}\n" for key, value in pairs if value)
+    message = f"frozen\n\n{' '.join(freeze.reason.split())}\n\n{told}"
+    return signer.commit(tree=EMPTY_TREE, parents=(), message=message, at=at, signed=False)
+
+
+def read(git: Git, oid: Oid) -> Freeze:
+    """Read a freeze back."""
+    since, _, body = git.text("show", "-s", "--no-show-signature", "--format=%ct%x00%b", oid).partition("\0")
+    reason, _, told = body.partition("\n\n")
+    pairs = dict(line.split(": ", 1) for line in told.splitlines() if ": " in line)
+    return Freeze(" ".join(reason.split()), utc(float(since)), pairs.get("Until"), "Stopped" in pairs)
