@@ -109,7 +109,7 @@ def look(ground: Ground, wishes: Iterable[Wish], also: Iterable[Path] = ()) -> F
         services=frozenset(name for name in names if _serves(name)),
         missing=missing_packages(),
         barred=barred(reached(ground)),
-        librarian=_running(lock.holder(ground.home.path)),
+        librarian=whose(lock.holder(ground.home.path)),
         daemons={home: running for home in homes if (running := daemon(ground.config.pm2.command, home))},
         hooks_differ=any(isinstance(wish, Hooks) and bool(hooks.drift(wish.home)) for wish in wanted),
     )
@@ -169,7 +169,15 @@ def barred(paths: Iterable[Path]) -> dict[Path, Path]:
 
 def daemon(command: tuple[str, ...], home: Path) -> Running | None:
     """Return the pm2 daemon of a home, when it runs."""
-    return _running(Pm2.at(command, home).daemon())
+    return whose(Pm2.at(command, home).daemon())
+
+
+def whose(pid: int | None) -> Running | None:
+    """Return a process with its user; None when it is gone."""
+    if pid is not None:
+        with suppress(OSError):
+            return Running(pid, Path(f"/proc/{pid}").stat().st_uid)
+    return None
 
 
 def _bar(path: Path) -> Path | None:
@@ -188,13 +196,6 @@ def _owner(path: Path) -> tuple[int, int] | None:
     with suppress(OSError):
         found = path.lstat()
         return found.st_uid, found.st_gid
-    return None
-
-
-def _running(pid: int | None) -> Running | None:
-    if pid is not None:
-        with suppress(OSError):
-            return Running(pid, Path(f"/proc/{pid}").stat().st_uid)
     return None
 
 

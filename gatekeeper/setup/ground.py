@@ -25,7 +25,7 @@ def ground(home: Home, config: Config, name: str) -> Ground:
         program=(sys.executable, "-P", "-m", "gatekeeper"),
         python=sys.executable,
         path=_path(config),
-        systemd=Path("/run/systemd/system").is_dir(),
+        systemd=has_systemd(),
     )
 
 
@@ -42,6 +42,11 @@ def with_agents(ground: Ground, names: tuple[str, ...], *, owner: str) -> tuple[
     text = ground.home.sites_toml.read_text("utf-8") + block
     config = load.from_tables(tomllib.loads(text), file=str(ground.home.sites_toml))
     return replace(ground, config=config), block
+
+
+def has_systemd() -> bool:
+    """Return whether systemd is what starts programs here."""
+    return Path("/run/systemd/system").is_dir()
 
 
 def _path(config: Config) -> str:

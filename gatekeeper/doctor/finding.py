@@ -1,0 +1,96 @@
+"""What the doctor finds, as values, and the facts that it finds it in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from gatekeeper.config.schema import Config
+from gatekeeper.home import Home
+from gatekeeper.setup.facts import Account, Running, Seen
+
+
+class Level(StrEnum):
+    """How bad it is; only `wrong` is a failure."""
+
+    WRONG = "wrong"
+    NOTE = "note"
+    FINE = "fine"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One sentence, and the command or line that puts it right (none for what is fine)."""
+
+    level: Level
+    about: str
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A socket of pm2, with all that lies on the way to it, the socket itself last."""
+
+    path: Path
+    chain: tuple[Seen, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """What is installed: each program's version, or None, and what is wrong with pm2 and the sandbox."""
+
+    versions: Mapping[str, str | None]
+    missing: tuple[str, ...]
+    sandbox: str | None
+    """What the sandbox's self-test found, as a sentence; None: it holds, or is switched off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One look at a gate and its machine; texts are whole sentences where they come from another part."""
+
+    home: Home
+    config: Config
+    now: float
+    config_problem: str | None
+    set_up: str | None
+    """The name under which `setup --apply` was run."""
+    shortfalls: tuple[str, ...]
+    """Why the gate is not in the enforced set-up."""
+    todo: tuple[str, ...]
+    """What of the set-up does not hold any more."""
+    programs: Programs
+    hooks: tuple[str, ...]
+    settings: tuple[str, ...]
+    seen: Mapping[Path, Seen]
+    owner: Account | None
+    """The Librarian's user."""
+    owner_uid: int
+    above: Mapping[Path, Seen]
+    """The folders that the gate lies in."""
+    free: int
+    librarian: Running | None
+    last_beat: float | None
+    next_beat: float | None
+    stewards: Mapping[str, str | None]
+    """Sites with a user of their own: why their steward cannot be reached."""
+    door: str | None
+    """Why nobody opens the local door."""
+    systemd: bool
+    kernel: Mapping[str, str]
+    users: Mapping[str, Account]
+    groups: Mapping[str, frozenset[str]]
+    """Agents' Unix users with the groups that they are in."""
+    gids: Mapping[str, frozenset[int]]
+    reaches: tuple[Reach, ...]
+    keys_differ: bool
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the gate is in the enforced set-up."""
+        return not self.shortfalls
+
+    def command(self, words: str) -> str:
+        """Return a gatekeeper command for this gate."""
+        return f"gatekeeper --gate {self.home.path} {words}"
