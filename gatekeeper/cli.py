@@ -28,6 +28,7 @@ from gatekeeper.commands import (
     setup,
     show,
     status,
+    shell,
     steward,
     wait,
 )
@@ -49,7 +50,7 @@ def cli(context: click.Context, home: str | None) -> None:
 
 
 for _command in (
-    *(demo.demo, init.init, setup.setup, doctor.doctor, config.config, run.run, run.tick, steward.steward),
+    *(demo.demo, init.init, setup.setup, doctor.doctor, config.config, run.run, run.tick, steward.steward, shell.shell),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
     *(*decide.COMMANDS, audit.audit, agents.agents, mcp.mcp, backup.backup, backup.restore),
 ):

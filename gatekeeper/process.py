@@ -24,6 +24,9 @@ _PIPE_AT_MOST = 1 << 20
 _WATCHED = 0.2
 _libc = ctypes.CDLL(None, use_errno=True)
 
+Child = subprocess.Popen[bytes]
+"""A program that was started and not waited for yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -162,6 +165,18 @@ def start_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | N
             start_new_session=True,
         )
     return child.pid
+
+
+def attach(argv: Sequence[str], *, env: Mapping[str, str], stdin: int, stdout: int) -> Child:
+    """Start a program that speaks on descriptors of ours and dies with us; the caller waits for it."""
+    return subprocess.Popen(
+        list(argv),
+        env=dict(env),
+        stdin=stdin,
+        stdout=stdout,
+        start_new_session=True,
+        preexec_fn=_die_with_parent(os.getpid()),  # noqa: PLW1509
+    )
 
 
 def _die_with_parent(parent: int) -> Callable[[], None]:

@@ -52,7 +52,7 @@ def _not_kept(path: Path, bits: int, us: int) -> str | None:
     except OSError as problem:
         return f"{path} cannot be looked at: {problem.strerror}."
     if seen.st_uid != us:
-        return f"{path} does not belong to {_name(us)}, the Librarian's user."
+        return f"{path} does not belong to {user_of(us)}, the Librarian's user."
     loose = seen.st_mode & bits
     return f"{path} is open to other users (mode {stat.S_IMODE(seen.st_mode):04o})." if loose else None
 
@@ -99,7 +99,8 @@ def uid_of(user: str) -> int | None:
         return None
 
 
-def _name(uid: int) -> str:
+def user_of(uid: int) -> str:
+    """Return the name of a Unix user, or its number when this machine has no such user."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

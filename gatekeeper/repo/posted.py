@@ -18,11 +18,15 @@ def post_receive() -> int:
     home = home_of(os.environ)
     for line in sys.stdin.buffer.read().decode("utf-8", "replace").splitlines():
         _, new, ref = line.split(" ", 2)
-        text = _take(f"{home}/var/answers/{answer_key(new, ref)}") or _plain(new, ref)
-        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+        sys.stdout.buffer.write(answer_to(home, new, ref).encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
-    _wake(f"{home}/var/door.sock")
+    wake(f"{home}/var/door.sock")
     return 0
+
+
+def answer_to(home: str, new: str, ref: str) -> str:
+    """Return what pre-receive has prepared to say, once, or the plain words when that is lost."""
+    return _take(f"{home}/var/answers/{answer_key(new, ref)}") or _plain(new, ref)
 
 
 def home_of(environment: Mapping[str, str]) -> str:
@@ -56,7 +60,7 @@ def _plain(new: str, ref: str) -> str:
     return f"success: request {answer.shown(id_)} {event}.\n{line}\n"
 
 
-def _wake(door: str) -> None:
+def wake(door: str) -> None:
     """Tell a running Librarian; when there is none, or it is busy, the next heartbeat sees the request."""
     import _socket  # noqa: PLC0415 - `socket` would cost 3 ms for its enums
 

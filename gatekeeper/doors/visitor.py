@@ -1,0 +1,84 @@
+"""Who knocks, by what the kernel or sshd says and the sites.toml in force now; and the policy that goes with it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from gatekeeper.config import standing
+from gatekeeper.config.policy import compile_policy
+from gatekeeper.config.schema import Config
+from gatekeeper.home import Home
+from gatekeeper.librarian import doors, opening
+from gatekeeper.model import Actor, Assurance
+from gatekeeper.repo import receive
+from gatekeeper.repo.git import Git
+from gatekeeper.verify.jobs import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Somebody who may not come in, and why, in words for them."""
+
+    name: str
+    why: str
+
+
+Visitor = Actor | Stranger
+
+
+def in_force(home: Home) -> Config:
+    """Return the configuration in force, and see that the hooks judge by it: a saved change counts at once.
+
+    An invalid file changes nothing, and lets nobody back in whom a valid one before it had left out.
+    Raises ConfigProblems when there never was a valid one.
+    """
+    force = opening.in_force(home)
+    policy = _compiled(home)
+    if policy is not None and force.problems is not None:
+        return replace(force.config, agents={n: a for n, a in force.config.agents.items() if n in policy["agents"]})
+    mode, source = standing.mode(home, force.config), digest(force.text)
+    if policy is None or (policy.get("mode"), policy.get("source")) != (mode, source):
+        with Git(home.repo) as git:
+            policy = compile_policy(force.config, doors.taken_out(git), mode=mode, source=source)
+        doors.write(home, force.config, policy)
+    return force.config
+
+
+def _compiled(home: Home) -> Mapping[str, Any] | None:
+    try:
+        return receive.load(str(home.path))
+    except receive.Unreadable:
+        return None
+
+
+def by_uid(config: Config, uid: int) -> Visitor:
+    """Return the agent whose Unix user the kernel names; never one for root, who could be anybody."""
+    who = standing.user_of(uid)
+    if uid == 0:
+        return Stranger(who, "the gate serves nobody as root (uid 0). Come as the Unix user of your agent.")
+    for name, agent in config.agents.items():
+        if agent.unix_user is not None and standing.uid_of(agent.unix_user) == uid:
+            return Actor(name, Assurance.KERNEL, agent.role)
+    return Stranger(who, f"no agent of this gate has your Unix user, {who}. Your operator lists them in sites.toml.")
+
+
+def by_name(config: Config, name: str, assurance: Assurance) -> Visitor:
+    """Return the agent that a key, or a socket of its own, stands for: as long as sites.toml lists it."""
+    agent = config.agents.get(name)
+    if agent is None:
+        return Stranger(name, f'this gate lists no agent "{name}". Your operator lists them in sites.toml.')
+    return Actor(name, assurance, agent.role)
+
+
+def pass_of(who: Actor) -> dict[str, str]:
+    """Return what tells the hooks, and the request's reflog, who pushes."""
+    told = {"v": 1, "agent": who.name, "assurance": who.assurance, "role": who.role}
+    return {
+        "GATE_DOOR": json.dumps(told),
+        "GATE_AGENT": who.name,
+        "GIT_COMMITTER_NAME": who.name,
+        "GIT_COMMITTER_EMAIL": f"{who.name}@agents.invalid",
+    }
