@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.simulator import baselines
+from benchmarks.simulator import baselines, speculation
 from benchmarks.simulator.engine import Engine, Policy
 from benchmarks.simulator.ours import Gatekeeper
 from benchmarks.simulator.setups import SETUPS
@@ -23,11 +23,13 @@ POLICIES: dict[str, Callable[[Engine], Policy]] = {
     "bors batch + bisect": baselines.Bors,
     "bors, twice": baselines.BorsAgain,
     "Mergify split": baselines.Mergify,
+    "Mergify, twice": baselines.MergifyAgain,
     "prefix (GitLab, GitHub)": baselines.Prefix,
     "prefix, twice": baselines.PrefixAgain,
     "Zuul window": baselines.Zuul,
-    "SubmitQueue": baselines.SubmitQueue,
-    "oracle": baselines.Oracle,
+    "SubmitQueue": speculation.SubmitQueue,
+    "SubmitQueue, twice": speculation.SubmitQueueAgain,
+    "oracle": speculation.Oracle,
 }
 
 

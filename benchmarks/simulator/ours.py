@@ -1,5 +1,7 @@
 """The product's own planner, asked at every event. Only what Git and the sandbox do is played here."""
 
+from random import Random
+
 from benchmarks.simulator.engine import Engine, Run
 from benchmarks.simulator.world import Item
 from gatekeeper.model import (
@@ -20,7 +22,7 @@ from gatekeeper.policy.order import order
 from gatekeeper.policy.planner import plan
 from gatekeeper.policy.scene import Plan, Scene, Suspect
 
-_PRIOR = 20.0
+_PRIOR, _PRIOR_RUNS = 20.0, 40.0
 
 
 class Gatekeeper:
@@ -32,15 +34,19 @@ class Gatekeeper:
         self.verdicts: dict[str, Verdict] = {}
         self.running: dict[str, Run] = {}
         self.suspects: tuple[Suspect, ...] = ()
+        self.landed: set[Oid] = set()
         self.requests: dict[int, Request] = {}
         self.names = [JobName(Kind.CHECK, "check", SiteName(f"s{n}")) for n in range(self.setup.surfaces)]
-        self.bad = 0
+        self.bad = self.flaky = 0
         self.base = tuple(Job(name, f"{n}", "d") for n, name in enumerate(self.names))
-        self.keys: dict[tuple[str, int], str] = {}
+        self.keys: dict[tuple[int, int], str] = {}
         self.seen: dict[str, tuple[int, tuple[Item, ...], int]] = {}
         """By key: the surface, what was open then, and how many had landed."""
+        self.holds: dict[str, int] = {}
+        """By key: a digest of every request in it, landed or open."""
         for job in self.base:
-            self.verdicts[job.key] = _verdict(job.key, passed=True, seconds=0)
+            self.holds[job.key] = 0
+            self.verdicts[job.key] = _verdict(job.key, passed=True, seconds=self.setup.seconds)
 
     def step(self) -> None:
         self._collect()
@@ -71,8 +77,10 @@ class Gatekeeper:
                 slots=self.setup.slots,
                 max_train=self.setup.max_train,
                 odds=(self.bad + 0.05 * _PRIOR) / (self.bad + len(self.engine.landed) + _PRIOR),
+                flakes=(self.flaky + 0.005 * _PRIOR_RUNS) / (len(self.verdicts) + _PRIOR_RUNS),
                 now=self.engine.now,
                 suspects=self.suspects,
+                landed=self.landed,
             )
         )
 
@@ -85,12 +93,13 @@ class Gatekeeper:
         return tuple(stages)
 
     def _with(self, job: Job, surface: int, item: Item) -> Job:
-        """The same merges make the same key; what is open in it is noted when it is made."""
-        known = self.keys.get((job.key, item.number))
-        if known is None:
-            known = self.keys[job.key, item.number] = f"{surface}.{len(self.keys)}"
-            before = self.seen[job.key][1] if job.key in self.seen and job != self.base[surface] else ()
+        """The same changes make the same key, in whatever order; what is open in it is noted when it is made."""
+        before = self.seen[job.key][1] if job != self.base[surface] else ()
+        holds = self.holds[job.key] ^ Random(item.number).getrandbits(64)
+        known = self.keys.setdefault((surface, holds), f"{surface}.{len(self.keys)}")
+        if known not in self.seen:
             self.seen[known] = (surface, (*before, item), len(self.engine.landed))
+            self.holds[known] = holds
         return Job(job.name, known, "d")
 
     def _start(self, job: Job) -> None:
@@ -101,12 +110,15 @@ class Gatekeeper:
             if run.done:
                 del self.running[key]
                 old = self.verdicts.get(key)
+                self.flaky += bool(old and run.passed)
                 self.verdicts[key] = _verdict(
                     key, passed=bool(run.passed), seconds=run.seconds, runs=old.runs + 1 if old else 1
                 )
 
     def _ship(self, stages: tuple[Stage, ...]) -> None:
-        self.engine.land([self._item(stage.request) for stage in stages if stage.request is not None])
+        going = [stage.request for stage in stages if stage.request is not None]
+        self.engine.land([self._item(request) for request in going])
+        self.landed |= {request.tip for request in going}
         self.base = stages[-1].checks
 
     def _item(self, request: Request) -> Item:

@@ -2,15 +2,15 @@
 
 from benchmarks.simulator.world import Setup
 
-_DAYS = 3 * 24.0
+_DAYS = 14 * 24.0
 
 
 def _s5(rate: float, bad: float, flake: float, slots: int) -> Setup:
     words = (
-        f"one machine, {rate:g} an hour, {bad:.0%} bad, {flake:.0%} flakes, checks of 300 s, {slots} slot(s), 3 days"
+        f"one machine, {rate:g} an hour, {bad:.0%} bad, {flake:.0%} flakes, checks of 300 s, {slots} slot(s), 14 days"
     )
     name = f"S5-{slots}-{rate:g}-{bad:g}-{flake:g}"
-    return Setup(name, words, per_hour=rate, hours=_DAYS, bad=bad, flake=flake, slots=slots, seeds=3)
+    return Setup(name, words, per_hour=rate, hours=_DAYS, bad=bad, flake=flake, slots=slots, seeds=5)
 
 
 SETUPS = (
@@ -113,7 +113,7 @@ SETUPS = (
             slots=500,
             max_train=64,
             window=64,
-            seeds=1,
+            seeds=3,
         )
         for rate in (100,)
     ),

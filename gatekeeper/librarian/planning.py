@@ -14,6 +14,8 @@ from gatekeeper.verify import jobs
 
 _PRIOR_BAD, _PRIOR = 1.0, 20.0
 """What is thought of requests before any has ended: one in twenty is bad."""
+_PRIOR_FLAKY, _PRIOR_RUNS = 0.2, 40.0
+"""What is thought of checks before any has run: one run in two hundred fails for no reason."""
 
 
 def plan(gate: Gate, yard: Yard, queue: Sequence[Request], known: Iterable[Result], mind: Recollection) -> Plan:
@@ -30,9 +32,11 @@ def plan(gate: Gate, yard: Yard, queue: Sequence[Request], known: Iterable[Resul
             slots=gate.config.verify.jobs,
             max_train=gate.config.gate.max_train,
             odds=_odds(known),
+            flakes=_flakes(gate, mind),
             live=yard.release.version is not None,
             now=gate.clock(),
             suspects=mind.suspects,
+            landed=frozenset(result.tip for result in known if result.state is State.SHIPPED),
             doubted=frozenset(red - mind.asked),
         )
     )
@@ -44,6 +48,13 @@ def _odds(known: Iterable[Result]) -> float:
     ended = [r for r in known if r.state is State.SHIPPED or (r.reason is not None and r.reason.code == "GATE-402")]
     bad = sum(result.state is not State.SHIPPED for result in ended)
     return (bad + _PRIOR_BAD) / (len(ended) + _PRIOR)
+
+
+def _flakes(gate: Gate, mind: Recollection) -> float:
+    if mind.flakes is None:
+        flaky, runs = verdicts.flaky(gate.git)
+        mind.flakes = (flaky + _PRIOR_FLAKY) / (runs + _PRIOR_RUNS)
+    return mind.flakes
 
 
 def _is_red(said: Verdict | None) -> bool:

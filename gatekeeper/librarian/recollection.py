@@ -27,6 +27,8 @@ class Recollection:
     """Keys of the jobs that run, and since when."""
     asked: set[str] = field(default_factory=set)
     """Keys of the jobs that said something in this heartbeat."""
+    flakes: float | None = None
+    """The share of runs that failed for no reason, of late."""
     suspects: tuple[Suspect, ...] = ()
     """Requests that failed once, and the state they failed in: without this they would only be verified anew."""
     swept: set[RequestId] = field(default_factory=set)

@@ -9,9 +9,10 @@ The rules, in order:
 3. When a turn fails behind one that passes, the requests between them are in question. The turn in the middle is run
    next; what lies behind that steps aside, and the rest of the line goes on without it. So a failure delays nobody
    who does not share its job, and with slots to spare nobody else.
-4. When one request alone is left in question it is a suspect. It is blocked when the same state fails a second time,
-   the state just before is known, and those that it may only fail together with have landed. Its second run has time:
-   the others go first, unless it has waited long.
+4. When one request alone is left in question it is a suspect. It is blocked when its failure came a second time, the
+   state just before is known, and those that it may only fail together with have landed. A longer state that failed
+   counts when all others in it have landed: only the suspect was left to fail it. Else the same state is run again,
+   and more than once where checks are known to be flaky; that has time: the others go first, unless it has waited long.
 5. Slots that are left verify turns ahead of time, the likeliest to be needed first, down to one chance in five.
 6. The most requests whose jobs are all known to pass, without the others, ship at once, up to `max_train`: every key
    of the very tree that ships has passed, or fails on `release` too and is touched by none of them.
@@ -23,19 +24,18 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
+from gatekeeper.model import Job, JobName, Oid, Outcome, Request, RequestId, Stage, Verdict
+from gatekeeper.policy import blame
 from gatekeeper.policy.line import Span, Turn, bundles, first_of_each, green, span, tracks, without
 from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run, Scene, Suspect
 
-_SURE = 2
-"""A failure counts when the same state has failed this often."""
 _WORTH = 0.2
 """The chance of being needed below which a run ahead of time is not worth its slot."""
 _LINGER = 10.0
 """Seconds: a train waits for companions whose checks take no longer than this, as a ship is not free either."""
 _STACKED = 8
 """How many batches may stand on each other; beyond that one of them fails almost for sure."""
-_PATIENCE = 2.0
+_PATIENCE = 12.0
 """How long a suspect waits for its second run, in durations of the first, while others are verified."""
 
 
@@ -72,18 +72,17 @@ class _Planner:
     guilty: Guilty | None = None
     lingers: bool = False
     unsettled: bool = False
-    known_base: frozenset[str] = frozenset()
 
     def plan(self) -> Plan:
         scene = self.scene
         base = scene.make(())
-        self.known_base = frozenset(job.key for job in (*base[0].builds, *base[0].checks))
         red = self._release(base[0])
         starting = not scene.live and bool(base[0].builds or base[0].checks) and not red
         queue = () if starting else self._without_suspects()
         lines = self._lines(tuple(r for r in queue if not r.ask.try_only)) if queue else []
         tried = self._tries(queue)
         ready = self._ready(base, ()) if starting or not (queue or scene.live) else self._ship(lines)
+        self._spare(ready)
         kept = frozenset(scene.running) & self.useful
         start = self._start(scene.slots - len(kept))
         members = tuple(dict.fromkeys(r for line in lines for s in line.stages if (r := s.request) is not None))
@@ -94,7 +93,7 @@ class _Planner:
             ready=ready,
             tried=tried,
             red=red,
-            suspects=tuple(_after(suspect, ready) for suspect in self.suspects),
+            suspects=tuple(self.suspects),
             line=members,
             settled=not self.unsettled,
             running=bool(kept),
@@ -120,9 +119,11 @@ class _Planner:
         return without(self.scene.queue, {suspect.request.id for suspect in self.suspects})
 
     def _bounded(self, requests: tuple[Request, ...]) -> tuple[Request, ...]:
-        """Take as many of each bundle as the slots can verify, a train's length each."""
+        """Take as many of each bundle as the slots can verify, a train's length each, and one train that passed."""
         stages = self.scene.make(requests)
-        at = first_of_each(bundles(stages, tracks(stages)), self.scene.max_train * min(self.scene.slots, _STACKED))
+        at = first_of_each(
+            bundles(stages, tracks(stages)), self.scene.max_train * (1 + min(self.scene.slots, _STACKED))
+        )
         return tuple(request for n in at if (request := stages[n].request) is not None)
 
     def _lines(self, requests: tuple[Request, ...]) -> list[_Line]:
@@ -225,7 +226,8 @@ class _Planner:
             return
         ahead = tuple(r for turn in part.track[1 : part.base + 1] if (r := turn.stage.request) is not None)
         control = Run(before.stage, before.job) if before.job else None
-        self._examine(Suspect(request, Run(failing.stage, failing.job), control, ahead, self.scene.now))
+        found = Suspect(request, Run(failing.stage, failing.job), control, ahead, self.scene.now)
+        self._examine(replace(found, among=blame.among(part.track, failing, self.scene.verdicts)))
 
     def _examine(self, suspect: Suspect) -> None:
         """Blame a suspect, or ask for what is missing to do so.
@@ -235,17 +237,30 @@ class _Planner:
         said = self.scene.verdicts.get(suspect.run.job.key)
         control = suspect.before
         open_ = any(request in self.scene.queue for request in suspect.behind)
-        landed = suspect.landed or (not open_ and (control is None or control.job.key in self.known_base))
+        landed = {request.tip for request in suspect.behind} <= self.scene.landed
         if said is None or said.outcome is Outcome.PASSED or not (open_ or landed):
             return
-        self.suspects.append(replace(suspect, landed=landed))
+        self.suspects.append(suspect)
         if control is not None and not self._settled(self.scene.verdicts.get(control.job.key)):
             self._want(0.9, Turn(0, control.stage, control.job), again=True)
-        if not self._settled(said):
-            waited = self.scene.now - suspect.since > _PATIENCE * said.seconds
-            self._want(1.5 if waited else 0.3, Turn(0, suspect.run.stage, suspect.run.job), again=True)
+        if not self._settled(said, others=blame.elsewhere(suspect, self.scene.landed)):
+            self._want(
+                1.5 if self._waited(suspect, said) else 0.3, Turn(0, suspect.run.stage, suspect.run.job), again=True
+            )
         elif landed and not open_ and (control is None or self._settled(self.scene.verdicts.get(control.job.key))):
             self.guilty = self.guilty or Guilty(suspect.request, suspect.run.job, said, suspect.behind)
+
+    def _waited(self, suspect: Suspect, said: Verdict) -> bool:
+        return self.scene.now - suspect.since > _PATIENCE * said.seconds
+
+    def _spare(self, ready: Ready | None) -> None:
+        """Do not run again what the landing of the others is about to prove."""
+        going = {s.request.tip for s in ready.stages if s.request is not None} if ready is not None else set[Oid]()
+        for suspect in self.suspects:
+            said = self.scene.verdicts[suspect.run.job.key]
+            others = blame.elsewhere(suspect, going | self.scene.landed)
+            if self._settled(said, others=others) and not self._waited(suspect, said):
+                self.wants.pop(suspect.run.job.key, None)
 
     def _ship(self, lines: Sequence[_Line]) -> Ready | None:
         """Return the largest train of which every key is known; the later lines leave more out, and know more."""
@@ -314,8 +329,8 @@ class _Planner:
                     return request
         return None
 
-    def _settled(self, said: Verdict | None) -> bool:
-        return said is not None and (said.outcome is Outcome.PASSED or said.runs >= _SURE)
+    def _settled(self, said: Verdict | None, *, others: int = 0) -> bool:
+        return blame.settled(said, blame.times(self.scene.odds, self.scene.flakes), others=others)
 
     def _keep(self, turns: Iterable[Turn]) -> None:
         for turn in turns:
@@ -346,12 +361,6 @@ class _Planner:
         waiting = [(weight, run) for key, (weight, run) in self.wants.items() if key not in self.scene.running]
         waiting.sort(key=lambda want: -want[0])
         return tuple(run for _, run in waiting[: max(0, free)])
-
-
-def _after(suspect: Suspect, ready: Ready | None) -> Suspect:
-    """Note that those ahead of a suspect are about to land."""
-    going = {stage.request for stage in ready.stages} if ready is not None else set[Request | None]()
-    return replace(suspect, landed=suspect.landed or (bool(suspect.behind) and going >= set(suspect.behind)))
 
 
 def _fails(odds: float, count: int) -> float:

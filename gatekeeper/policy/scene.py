@@ -1,9 +1,10 @@
 """What a plan is made from, and what it may say. Values only."""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from gatekeeper.model import Job, Request, Stage, Verdict
+from gatekeeper.model import Job, Oid, Request, Stage, Verdict
 from gatekeeper.policy.line import Verdicts
 
 Make = Callable[[tuple[Request, ...]], tuple[Stage, ...]]
@@ -28,8 +29,8 @@ class Suspect:
     """The job on the state just before; None when it has nothing to look at there."""
     behind: tuple[Request, ...]
     since: float
-    landed: bool = False
-    """Whoever it fails behind has landed, and is not at fault."""
+    among: tuple[tuple[Request, ...], ...] = ()
+    """For each longer state that failed too: who else was in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a plan is made from. `odds` is the share of requests that turned out bad, of late."""
+    """All that a plan is made from. Of late, `odds` of the requests were bad, and `flakes` of the runs lied."""
 
     queue: tuple[Request, ...]
     make: Make
@@ -71,9 +72,12 @@ class Scene:
     slots: int = 1
     max_train: int = 8
     odds: float = 0.05
+    flakes: float = 0.005
     live: bool = True
     now: float = 0.0
     suspects: tuple[Suspect, ...] = ()
+    landed: AbstractSet[Oid] = frozenset()
+    """The tips that went live, of late."""
     doubted: frozenset[str] = frozenset()
     """Keys that are red on `release`, and not asked again in this heartbeat yet."""
 

@@ -18,6 +18,15 @@ def lookup(git: Git, keys: Iterable[str]) -> dict[str, Verdict]:
     return {verdict.key: verdict for verdict in found}
 
 
+def flaky(git: Git) -> tuple[int, int]:
+    """Return how many verdicts contradict what their job had said before of the same inputs, and how many are kept."""
+    tree = git.resolve(VERDICTS)
+    if tree is None:
+        return 0, 0
+    found = git.run("grep", "-l", "-z", "-F", "-e", '"flaky": true', tree, allowed=(0, 1)).output
+    return found.count(b"\0"), len(git.entries(tree, deep=True))
+
+
 def add(signer: Signer, verdicts: Iterable[Verdict], *, at: float) -> Change:
     """Write a tree that holds `verdicts` besides the known ones; return the move of the ref that makes it so."""
     git = signer.git
