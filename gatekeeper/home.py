@@ -68,16 +68,6 @@ class Home:
         return self.var / "door.sock"
 
     @property
-    def beat(self) -> Path:
-        """When the last heartbeat was and the next is due."""
-        return self.var / "heartbeat.json"
-
-    @property
-    def live_plan(self) -> Path:
-        """How the sites were last told to run: the way back of a ship."""
-        return self.var / "live.json"
-
-    @property
     def doors(self) -> Path:
         """The sockets that other users connect to."""
         return self.path / "doors"
@@ -101,6 +91,21 @@ class Home:
     def setup_record(self) -> Path:
         """What `gatekeeper setup --apply` made."""
         return self.var / "setup.json"
+
+    @property
+    def beat(self) -> Path:
+        """When the last heartbeat was and the next is due."""
+        return self.var / "heartbeat.json"
+
+    @property
+    def alerts(self) -> Path:
+        """What people were told, and how far the mirrors are."""
+        return self.var / "alerts.json"
+
+    @property
+    def live_plan(self) -> Path:
+        """How the sites were last told to run: the way back of a ship."""
+        return self.var / "live.json"
 
     @property
     def next_plan(self) -> Path:

@@ -92,6 +92,7 @@ def _reach(key: str, entry: Build | Check) -> Iterator[Found]:
 
 
 def _machines(config: Config) -> Iterator[Found]:
+    yield from words.judged_each("mirror.urls", config.mirror.urls, words.repository)
     yield from words.judged_command("pm2.command", config.pm2.command)
     yield from words.judged("pm2.home", config.pm2.home, words.gate_path)
     for name, host in config.hosts.items():

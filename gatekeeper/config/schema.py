@@ -61,9 +61,9 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     protected: Texts = (".github",)
     """Paths that no request may touch (GATE-207)."""
     alerts_file: str = "var/alerts"
-    """A file of Apprise addresses, one a line, relative to the gate: they hold tokens."""
+    """The file of alert addresses, one a line, relative to the gate; mode 0600, as they hold tokens."""
     escalate_after: Delay = 30 * MINUTE
-    """How long an agent has to repair a failed check (GATE-402, GATE-403) before a person is told."""
+    """How long an agent has to repair what is its own (GATE-402, GATE-403, 2xx, 3xx) before a person is told."""
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,6 +148,15 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """It is ended after this time (GATE-403)."""
     env: dict[str, str] = {}
     """Its environment besides PATH and HOME."""
+
+
+class Mirror(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Repositories elsewhere that each release is pushed to, with its tag, the log and the results."""
+
+    urls: Texts = ()
+    """Where to, such as "git@backup:gate.git" or "/mnt/backup/gate.git"; one that fails alerts (GATE-504)."""
+    timeout: Duration = 2 * MINUTE
+    """How long a push may take; the gate never waits for it."""
 
 
 class Pm2(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -280,6 +289,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     verify: Verify = Verify()
     builds: tuple[Build, ...] = ()
     checks: tuple[Check, ...] = ()
+    mirror: Mirror = Mirror()
     pm2: Pm2 = Pm2()
     hosts: dict[str, Host] = {}
     sites: dict[str, Site] = {}

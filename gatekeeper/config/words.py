@@ -17,6 +17,8 @@ _UNIX_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_HEADER = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _SSH_TARGET = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.@:\[\]-]*")
+_SSH_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(@[A-Za-z0-9_][A-Za-z0-9_.-]*)?:[^:\s][^\s]*")
+_TRANSPORTS = ("ssh://", "https://", "http://", "git://", "file://")
 _KEY_TYPES = (
     "ssh-ed25519",
     "ssh-rsa",
@@ -147,6 +149,16 @@ def split_address(text: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def repository(text: str) -> str | None:
+    """Judge where Git pushes to; it is shown in messages and records, so it must hold no password."""
+    if not text.isprintable() or not (_SSH_PATH.fullmatch(text) or text.startswith((*_TRANSPORTS, "/"))):
+        return 'It must be where Git can push to, such as "git@backup:gate.git", "ssh://…" or "/mnt/backup/gate.git".'
+    parts = split_address(text)
+    if parts is not None and parts.password is not None:
+        return "It must hold no password: it is shown in messages. Use ssh, with a key of the Librarian's user."
+    return None
 
 
 def host_header(text: str) -> str | None:

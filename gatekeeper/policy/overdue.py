@@ -23,6 +23,12 @@ def stuck(results: Iterable[Result], *, now: float, after: float) -> tuple[Resul
     return tuple(result for result in results if _queued(result) and now - since(result) > after)
 
 
+def late(last: str, due: str, *, now: float) -> float:
+    """Return how many seconds ago a heartbeat was due, once that is longer than a period; 0 before."""
+    began, expected = (datetime.fromisoformat(at).timestamp() for at in (last, due))
+    return now - expected if now - expected > expected - began else 0.0
+
+
 def since(result: Result) -> float:
     """Return when it came to its present state."""
     return datetime.fromisoformat(result.updated_at).timestamp()
