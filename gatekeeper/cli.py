@@ -13,6 +13,7 @@ import click
 import gatekeeper
 from gatekeeper.commands import (
     agents,
+    alert,
     audit,
     backup,
     changelog,
@@ -52,7 +53,7 @@ def cli(context: click.Context, home: str | None) -> None:
 for _command in (
     *(demo.demo, init.init, setup.setup, doctor.doctor, config.config, run.run, run.tick, steward.steward, shell.shell),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
-    *(*decide.COMMANDS, audit.audit, agents.agents, mcp.mcp, backup.backup, backup.restore),
+    *(*decide.COMMANDS, audit.audit, agents.agents, alert.alert, mcp.mcp, backup.backup, backup.restore),
 ):
     cli.add_command(_command)
 

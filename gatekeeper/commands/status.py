@@ -6,9 +6,12 @@ from typing import Any
 
 import click
 
+from gatekeeper.commands.alert import alarm_json
 from gatekeeper.commands.look import as_json, looking, print_json, request_json
+from gatekeeper.config.schema import MINUTE
 from gatekeeper.home import Home
 from gatekeeper.librarian.survey import Place, SiteState, Survey, survey
+from gatekeeper.librarian.telling import open_causes
 from gatekeeper.policy.answer import shown
 
 _STANDING = {
@@ -43,10 +46,15 @@ def _json(seen: Survey) -> dict[str, Any]:
             "pid": seen.librarian,
             "last_heartbeat": seen.last_beat,
             "next_heartbeat": seen.next_beat if seen.librarian else None,
+            "late_seconds": round(seen.late),
         },
         "frozen": {"reason": frozen.reason, "since": frozen.since, "until": frozen.until} if frozen else None,
         "enforcement": seen.mode,
         "tampering": list(seen.tampering),
+        "alerts": {
+            "open": [alarm_json(cause) for cause in open_causes(seen.alerts)],
+            "failing": [one.label for one in seen.alerts.failing.values()],
+        },
         "requests": [request_json(place.result, place.position) for place in seen.places],
         "sites": [_site_json(site) for site in seen.sites],
     }
@@ -73,6 +81,7 @@ def _lines(seen: Survey, home: Home) -> Iterator[str]:
     yield f"librarian {running}, last {seen.last_beat or 'never'}"
     if not seen.librarian:
         yield "          start it: gatekeeper run   (or one heartbeat: gatekeeper tick)"
+    yield from _unheard(seen)
     if seen.frozen:
         until = f" until {seen.frozen.until}" if seen.frozen.until else ""
         yield f"FROZEN   since {seen.frozen.since}{until}: {shown(seen.frozen.reason)}   -> gatekeeper thaw"
@@ -95,6 +104,14 @@ def _lines(seen: Survey, home: Home) -> Iterator[str]:
         yield ""
         yield f"SITES    {sum(site.healthy for site in seen.sites)} of {len(seen.sites)} healthy"
     yield from (_site(site) for site in seen.sites)
+
+
+def _unheard(seen: Survey) -> Iterator[str]:
+    """Yield why nobody may hear of what goes wrong."""
+    if seen.late:
+        yield f"LATE     (GATE-506) a heartbeat was due {round(seen.late / MINUTE)} minutes ago"
+    if seen.alerts.failing:
+        yield f"ALERTS   (GATE-504) addresses that do not work: {len(seen.alerts.failing)}   -> gatekeeper alert"
 
 
 def _stuck(place: Place) -> Iterator[str]:

@@ -1,21 +1,25 @@
 """One heartbeat: observe, decide, act, again and again until nothing is left to do."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from gatekeeper import messages
 from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
+from gatekeeper.librarian import alarming, pulse
 from gatekeeper.librarian.act import Hands, act
+from gatekeeper.librarian.alarming import Alarmed
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.keeping import keep_house
 from gatekeeper.librarian.observe import observe
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason, Result
 from gatekeeper.policy import overdue
+from gatekeeper.policy.alerting import Sight
 from gatekeeper.policy.rut import Rut
 from gatekeeper.policy.step import Rest, Snapshot, next_step
 from gatekeeper.process import Cancel
@@ -31,6 +35,12 @@ class Beat:
 
     rest: str
     alarms: tuple[Reason, ...]
+    wake: float | None = None
+    """When a freeze ends or a ship window opens: the next heartbeat comes then, if it is not due before."""
+    sight: Sight = field(default_factory=Sight)
+    """The alarms as causes."""
+    whole: bool = False
+    """It came to rest by itself."""
 
 
 def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float, knock: tuple[Cancel, ...] = ()) -> Beat:
@@ -46,8 +56,9 @@ def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float, knock: tuple[
 
 def _work(gate: Gate, hands: Hands) -> Beat:
     mind, cancel = hands.mind, hands.cancel
-    alarms, rut = list[Reason](), Rut()
+    alarms, rut, seen = list[Alarmed](), Rut(), None
     while not cancel.thrown:
+        pulse.at("working")
         seen = observe(gate, mind)
         step = next_step(seen)
         if rut.after(step):
@@ -55,18 +66,32 @@ def _work(gate: Gate, hands: Hands) -> Beat:
                 f"The step {type(step).__name__} leads nowhere.", code="GATE-506", hints=("gatekeeper log",)
             )
         alarm = act(gate, seen, step, hands)
-        alarms += [alarm] if alarm else []
+        alarms += [(step, alarm)] if alarm else []
         if isinstance(step, Rest):
             keep_house(gate)
-            return Beat(step.why, (*alarms, *_stuck(gate, seen)))
-    return Beat("stopped between two steps", tuple(alarms))
+            return _at_rest(gate, seen, step, alarms)
+    sight = alarming.glimpse(seen, alarms, now=gate.clock()) if seen else Sight()
+    return Beat("stopped between two steps", tuple(alarm for _, alarm in alarms), sight=sight)
 
 
-def _stuck(gate: Gate, seen: Snapshot) -> tuple[Reason, ...]:
-    """Return an alarm for each request that stands still, though nothing is left to do."""
-    results, now = (standing.result for standing in seen.standings), gate.clock()
-    late = overdue.stuck(results, now=now, after=gate.config.limits.stuck_after)
-    return tuple(_standstill(result, now) for result in late)
+def _at_rest(gate: Gate, seen: Snapshot, step: Rest, alarms: Sequence[Alarmed]) -> Beat:
+    now, patience = gate.clock(), gate.config.gate.escalate_after
+    late = [(result, _standstill(result, now)) for result in _stuck(gate, seen)]
+    causes = [alarming.stuck(result, reason) for result, reason in late]
+    sight = alarming.sight(seen, alarms, causes, now=now, patience=patience)
+    told = (*(alarm for _, alarm in alarms), *(reason for _, reason in late))
+    return Beat(step.why, told, _opens(seen), sight, whole=True)
+
+
+def _opens(seen: Snapshot) -> float | None:
+    until = seen.closed.until if seen.closed is not None else None
+    return datetime.fromisoformat(until).timestamp() if until else None
+
+
+def _stuck(gate: Gate, seen: Snapshot) -> tuple[Result, ...]:
+    """Return each request that stands still, though nothing is left to do."""
+    results = (standing.result for standing in seen.standings)
+    return overdue.stuck(results, now=gate.clock(), after=gate.config.limits.stuck_after)
 
 
 def _standstill(result: Result, now: float) -> Reason:

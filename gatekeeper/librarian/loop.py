@@ -5,19 +5,20 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field, replace
 
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening
+from gatekeeper.librarian import alarming, opening, pulse
 from gatekeeper.librarian.door import Door
 from gatekeeper.librarian.heartbeat import Beat, beat
+from gatekeeper.librarian.telling import Telling
 from gatekeeper.model import SHIPPING, Reason
 from gatekeeper.process import Cancel
-from gatekeeper.repo.ledger import Clock
+from gatekeeper.repo.ledger import Clock, utc
 from gatekeeper.repo.lock import Lock
 
 Tell = Callable[[str], None]
@@ -61,19 +62,24 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
     """Live until `bell` ends it. A heartbeat that fails is told, and tried again."""
     door = Door(home, time.time, bell.ring)
     door.open()
+    pulse.ready("the first heartbeat is under way")
+    telling = Telling(home, time.time, tell, background=True)
     try:
         event: str | None = "started"
         while not bell.stop.thrown:
             bell.rung.reset()
-            pause = _beat_and_tell(home, held, bell, tell, event)
+            pause = _beat_and_tell(home, held, bell, telling, event)
             event = None
+            pulse.at(f"at rest; next heartbeat at {utc(time.time() + pause)}")
             _wait(home, bell, pause)
+        pulse.stopping()
         _recorded(home, held, "stopped")
     finally:
+        telling.close()
         door.close()
 
 
-def beat_once(
+def beat_once(  # noqa: PLR0913
     home: Home,
     held: Lock,
     brake: Cancel,
@@ -82,26 +88,38 @@ def beat_once(
     clock: Clock = time.time,
     event: str | None = None,
     knock: tuple[Cancel, ...] = (),
+    telling: Telling | None = None,
 ) -> Beat:
     """Do one heartbeat, `event` recorded first; `knock` says, while checks run, that there is something new.
 
+    Without `telling` people are told before it returns.
+
     Raises GateError when sites, sandbox or disk are not usable.
     """
-    with opening.opened(home, held, clock=clock) as (gate, problems):
-        opening.make_good(gate, tell)
-        if event:
-            _note(gate, event)
-        opening.apply(gate)
-        ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat, knock=knock)
-    return Beat(ended.rest, (*ended.alarms, *_invalid(problems)))
+    with closing(Telling(home, clock, tell)) if telling is None else nullcontext(telling) as told:
+        try:
+            with opening.opened(home, held, clock=clock) as (gate, problems):
+                invalid = _invalid(problems)
+                opening.make_good(gate, tell)
+                if event:
+                    _note(gate, event)
+                opening.apply(gate)
+                told.begin(gate, event)
+                ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat, knock=knock)
+                told.end(gate, ended.sight, map(alarming.invalid, invalid), whole=ended.whole)
+        except (GateError, OSError) as problem:
+            told.fail(problem)
+            raise
+    return replace(ended, alarms=(*ended.alarms, *invalid))
 
 
-def _beat_and_tell(home: Home, held: Lock, bell: Bell, tell: Tell, event: str | None) -> float:
+def _beat_and_tell(home: Home, held: Lock, bell: Bell, telling: Telling, event: str | None) -> float:
     """Do a heartbeat and return how long to wait for the next, in seconds."""
+    tell = telling.tell
     with closing(Cancel()) as brake:
         bell.arm(brake)
         try:
-            ended = beat_once(home, held, brake, tell, event=event, knock=(bell.rung,))
+            ended = beat_once(home, held, brake, tell, event=event, knock=(bell.rung,), telling=telling)
         except (GateError, OSError) as problem:
             code = problem.code if isinstance(problem, GateError) else "GATE-503"
             tell(f"error: {code or ''} {problem}")
@@ -110,7 +128,13 @@ def _beat_and_tell(home: Home, held: Lock, bell: Bell, tell: Tell, event: str | 
             bell.arm(None)
         for alarm in ended.alarms:
             tell(f"error: {alarm.code} {alarm.text}")
-        return 0.0 if brake.thrown else _period(home)
+        return 0.0 if brake.thrown else _pause(home, ended)
+
+
+def _pause(home: Home, ended: Beat) -> float:
+    """Return the time to the next heartbeat; one that something waits for comes at its moment."""
+    period = _period(home)
+    return period if ended.wake is None else min(period, max(0.0, ended.wake - time.time()))
 
 
 def _wait(home: Home, bell: Bell, pause: float) -> None:
@@ -120,6 +144,7 @@ def _wait(home: Home, bell: Bell, pause: float) -> None:
         selector.register(bell.stop, selectors.EVENT_READ)
         selector.register(bell.rung, selectors.EVENT_READ)
         while (left := due - time.monotonic()) > 0:
+            pulse.alive()
             if selector.select(min(left, _GLANCE)) or _written(home) != written:
                 break
     if bell.rung.thrown and not bell.stop.thrown:
@@ -129,7 +154,9 @@ def _wait(home: Home, bell: Bell, pause: float) -> None:
 def _settle(home: Home, bell: Bell) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(bell.stop, selectors.EVENT_READ)
-        selector.select(_setting(home, lambda gate: gate.settle))
+        due = time.monotonic() + _setting(home, lambda gate: gate.settle)
+        while (left := due - time.monotonic()) > 0 and not selector.select(min(left, pulse.EVERY)):
+            pulse.alive()
 
 
 def _period(home: Home) -> float:

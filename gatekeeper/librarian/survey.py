@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+from gatekeeper.alerts import book
+from gatekeeper.alerts.book import Page
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.arrival import arrival, imagined
 from gatekeeper.librarian.observe import known_results, present_release, requests_in
@@ -10,7 +12,7 @@ from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
 from gatekeeper.model import FROZEN, RESULTS, Oid, Ref, Release, RequestId, Result, State
-from gatekeeper.policy import order
+from gatekeeper.policy import order, overdue
 from gatekeeper.repo import lock, spool
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs
@@ -63,6 +65,9 @@ class Survey:
     places: tuple[Place, ...]
     sites: tuple[SiteState, ...]
     mode: str
+    alerts: Page
+    late: float
+    """Seconds since a heartbeat was due, once that is longer than a period."""
 
 
 def survey(gate: Gate) -> Survey:
@@ -76,6 +81,8 @@ def survey(gate: Gate) -> Survey:
         librarian=lock.holder(gate.home.path),
         last_beat=beat.get("last"),
         mode=gate.ledger.mode,
+        alerts=book.read(gate.home.alerts),
+        late=_late(beat, gate.clock()),
         next_beat=beat.get("next"),
         frozen=_frozen(gate, refs),
         tampering=tampering(gate, refs),
@@ -144,6 +151,13 @@ def _frozen(gate: Gate, refs: dict[Ref, Oid]) -> Frozen | None:
     text = gate.git.text("show", "-s", "--no-show-signature", "--format=%ct%x00%b", refs[FROZEN])
     since, _, words = text.partition("\0")
     return Frozen(" ".join(words.split()), utc(float(since)))
+
+
+def _late(beat: dict[str, str], now: float) -> float:
+    try:
+        return overdue.late(beat["last"], beat["next"], now=now)
+    except (KeyError, ValueError):
+        return 0.0
 
 
 def _sites(gate: Gate) -> tuple[SiteState, ...]:
