@@ -34,7 +34,7 @@ def send(letters: Sequence[Letter], *, patience: float = PATIENCE) -> Mapping[st
         return {}
     told = {"seconds": patience, "messages": [_told(number, letter) for number, letter in enumerate(letters)]}
     done = process.run(
-        (sys.executable, "-m", "gatekeeper.alerts.send"),
+        (sys.executable, "-P", "-m", "gatekeeper.alerts.send"),
         stdin=json.dumps(told).encode(),
         timeout=patience + _START,
         limit=_ENOUGH,

@@ -56,5 +56,6 @@ def _spec(ref: Ref, oid: Oid) -> str:
 def _why(said: str) -> str:
     """Return the line that says most: a refused ref, or what went fatally wrong."""
     lines = said.splitlines()
-    telling = [line for line in lines if line.startswith(("!", "fatal:", "error:"))]
-    return cleaned((telling or lines or ["git push failed"])[0].lstrip("! \t"), _SAID_AT_MOST)
+    refused = [line for line in lines if line.startswith("!") and "atomic push failed" not in line]
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return cleaned((*refused, *fatal, *lines, "git push failed")[0].lstrip("! \t"), _SAID_AT_MOST)

@@ -22,11 +22,13 @@ LABEL = "It must be 1 to 64 letters, digits, dots, - and _, and start with a let
 STATIC = 'A site with mode = "static" has no process. Remove this, or change the mode.'
 RELATIVE = "It must be relative, without a / at its start."
 INVISIBLE = "A path holds no backslash and no invisible character."
+PUSHED = 'It must be where Git can push to, such as "git@backup:gate.git", "ssh://…" or "/mnt/backup/gate.git".'
+HIDE_IT = "It must hold no password: it is shown in messages. Use ssh, with a key of the Librarian's user."
 PRIVATE = "That folder is not private. Keep it in var/, such as var/env/shop."
 ADDRESS = 'It must be an address such as "http://127.0.0.1:4101/health".'
 WINDOW = 'It must be written like "Mon-Fri 07:00-16:30" or "Sat,Sun 10:00-12:00".'
 
-SECTIONS = "gate, limits, verify, builds, checks, pm2, hosts, sites, surfaces, hold, agents"
+SECTIONS = "gate, limits, verify, builds, checks, mirror, pm2, hosts, sites, surfaces, hold, agents"
 
 OF_A_SITE = [
     ("path = 5", "path", "5", f'{TEXT} Write "5".'),
@@ -161,6 +163,9 @@ ELSEWHERE = [
     ('[gate]\nprotected = ["/x"]', "gate.protected[0]", '"/x"', RELATIVE),
     ('[gate]\nalerts_file = "data/a"', "gate.alerts_file", '"data/a"', PRIVATE),
     ("[limits]\nmemory = 5", "limits.memory", "5", SIZE),
+    ('[mirror]\nurls = ["ext::sh -c x"]', "mirror.urls[0]", '"ext::sh -c x"', PUSHED),
+    ('[mirror]\nurls = ["-x:y"]', "mirror.urls[0]", '"-x:y"', PUSHED),
+    ('[mirror]\nurls = ["https://a:s@b/c"]', "mirror.urls[0]", '"https://a:s@b/c"', HIDE_IT),
     ("[verify]\njobs = 0", "verify.jobs", "0", "It must be at least 1."),
     ('[verify]\nread_only = ["opt"]', "verify.read_only[0]", '"opt"', "It must be absolute, with a / at its start."),
     ('[verify]\nread_only = ["/opt/"]', "verify.read_only[0]", '"/opt/"', 'Write it in its shortest form, "/opt".'),
