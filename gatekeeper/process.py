@@ -10,6 +10,7 @@ import selectors
 import signal
 import subprocess
 import time
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -169,6 +170,24 @@ def start_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | N
 
 def attach(argv: Sequence[str], *, env: Mapping[str, str], stdin: int, stdout: int) -> Child:
     """Start a program that speaks on descriptors of ours and dies with us; the caller waits for it."""
+def branch(work: Callable[[], int]) -> int:
+    """Run `work` in a copy of this process, which ends with its status; return the copy's id. For one thread only."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 70
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        status = work()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:  # noqa: BLE001 - nothing of the copy may run on as if it were the original
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
     return subprocess.Popen(
         list(argv),
         env=dict(env),

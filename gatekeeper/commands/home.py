@@ -1,18 +1,34 @@
 """Finds the gate that a command is about."""
 
+import os
 from pathlib import Path
 
+from gatekeeper.config import standing
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
+
+ASKER = "gatekeeper.asker"
+"""The key of a click context's `meta` under which a door says for whom the command runs."""
 
 
 def gate_in(folder: Path) -> Home:
     """Return the gate in `folder`. Raises GateError (exit 20) where there is none."""
     home = Home(folder.resolve())
     if home.repo.is_dir() and home.var.is_dir():
+        if not os.access(home.var, os.R_OK | os.X_OK):
+            raise _not_ours(home)
         return home
     raise GateError(
         f"There is no gate in {folder}.",
         hints=("Name it with `gatekeeper --gate DIR …` or GATEKEEPER_HOME, or make one with `gatekeeper init DIR`.",),
+        exit=Exit.NO_GATE,
+    )
+
+
+def _not_ours(home: Home) -> GateError:
+    owner = standing.user_of(home.var.stat().st_uid)
+    return GateError(
+        f"The state of this gate is {owner}'s, and no door serves this command.",
+        hints=(f"sudo -u {owner} gatekeeper --gate {home.path} …",),
         exit=Exit.NO_GATE,
     )

@@ -68,7 +68,8 @@ class Door:
         if said.get("wake"):
             self.knock(False)
             return
-        decision = self._written(said["decide"], _peer(visitor))
+        asked = said["decide"]
+        decision = self._written(asked, _asker(asked, _uid(visitor)))
         visitor.sendall(json.dumps({"v": 1, "taken": decision.key}).encode() + b"\n")
         self.knock(decision.verb in URGENT)
 
@@ -109,7 +110,13 @@ def person(uid: int) -> Actor:
     return Actor(name, Assurance.KERNEL, "operator" if uid in (0, os.getuid()) else "agent")
 
 
-def _peer(visitor: socket.socket) -> Actor:
+def _asker(asked: dict[str, Any], uid: int) -> Actor:
+    """Return who decides: whom the peer stands for, when it is our own user, as the doors are, and names somebody."""
+    named = asked.get("by")
+    return spool.actor_of(named) if isinstance(named, dict) and uid == os.getuid() else person(uid)
+
+
+def _uid(visitor: socket.socket) -> int:
     _, uid, _ = _PEER.unpack(visitor.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
     return person(uid)
 

@@ -27,10 +27,15 @@ class Entry:
         return actor_of(self.fields.get("agent") or {})
 
 
-def read(folder: Path) -> tuple[Entry, ...]:
-    """Return every entry, oldest first; drafts (names with a dot in front) are not there yet."""
+def read(folder: Path, known: dict[str, Entry] | None = None) -> tuple[Entry, ...]:
+    """Return every entry, oldest first; drafts (names with a dot in front) are not there yet.
+
+    Those that are `known` are not read again; the others are put there.
+    """
     names = sorted(path.name for path in folder.glob("[!.]*.json"))
-    return tuple(_entry(folder / name) for name in names)
+    known = {} if known is None else known
+    known |= {name: _entry(folder / name) for name in names if name not in known}
+    return tuple(known[name] for name in names)
 
 
 def drop(folder: Path, files: tuple[str, ...]) -> None:
@@ -58,11 +63,7 @@ def decide(folder: Path, decision: Decision) -> None:
         "message": decision.message,
         "args": decision.args,
         "at": decision.at,
-        "agent": {
-            "name": decision.actor.name,
-            "assurance": decision.actor.assurance,
-            "role": decision.actor.role,
-        },
+        "agent": fields_of(decision.actor),
     }
     write_file(folder / decision.key, json.dumps(fields, sort_keys=True).encode() + b"\n", mode=0o600)
 
@@ -84,6 +85,11 @@ def decision(entry: Entry) -> Decision:
         id=RequestId(fields["id"]) if fields["id"] else None,
         args=dict(fields["args"]),
     )
+
+
+def fields_of(actor: Actor) -> dict[str, str]:
+    """Write an actor as `actor_of` reads one."""
+    return {"name": actor.name, "assurance": actor.assurance, "role": actor.role}
 
 
 def actor_of(fields: dict[str, Any]) -> Actor:

@@ -1,0 +1,63 @@
+"""The one place where an error becomes words and an exit status, for the command line and for verbs behind a door."""
+
+import errno
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+
+import click
+
+import gatekeeper
+from gatekeeper.errors import Exit, GateError
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+
+
+def status_of(command: Callable[[], object]) -> int:  # noqa: PLR0911 - one for each way to end
+    """Run a command, say what stopped it, and return its status as the table of docs/reference.md has it."""
+    try:
+        return _status(command())
+    except GateError as problem:
+        _complain(problem)
+        return problem.exit
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as misused:
+        misused.show()
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except OSError as problem:
+        if problem.errno not in _DISK:
+            return _bug()
+        _complain(GateError(f"The disk does not do what it should: {problem}.", code="GATE-503"))
+        return Exit.FAILED
+    except Exception:  # noqa: BLE001 - the boundary: a bug leaves a file, not a wall of text
+        return _bug()
+
+
+def _status(said: object) -> int:
+    return said if isinstance(said, int) else Exit.DONE
+
+
+def _complain(problem: GateError) -> None:
+    code = f"{problem.code} " if problem.code and problem.code not in problem.text else ""
+    click.echo(f"error: {code}{problem.text}", err=True)
+    for hint in problem.hints:
+        click.echo(f"hint: {hint}", err=True)
+
+
+def _bug() -> int:
+    told = f"gatekeeper {gatekeeper.__version__}, Python {platform.python_version()}, {platform.platform()}"
+    with tempfile.NamedTemporaryFile("w", prefix="gatekeeper-bug-", suffix=".log", delete=False) as file:
+        file.write(f"{told}\n{' '.join(sys.argv)}\n\n{traceback.format_exc()}")
+    click.echo(f"error: this is a bug in gatekeeper: {sys.exc_info()[1]!r}", err=True)
+    click.echo(f"hint: What happened is in {file.name}; report it with that file.", err=True)
+    return Exit.BUG

@@ -1,0 +1,55 @@
+"""The verbs that come through a door: which there are, how they go there, and how they run behind it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gatekeeper.commands import boundary, decide, show, status, wait
+from gatekeeper.commands.home import ASKER
+from gatekeeper.doors import call
+from gatekeeper.errors import Exit, GateError
+from gatekeeper.home import Home
+from gatekeeper.model import Actor
+from gatekeeper.policy.answer import brief
+
+_OPEN = (status.status, show.show, wait.wait, *decide.COMMANDS)
+VERBS = frozenset(str(command.name) for command in _OPEN)
+"""What everybody listed may look at, and what operators may decide."""
+_DECISIONS = frozenset(str(command.name) for command in decide.COMMANDS)
+
+
+def behind(home: Home, who: Actor, argv: Sequence[str]) -> int:
+    """Run a verb for `who`, on the standard streams; return its exit status. Only operators decide."""
+    group = click.Group("gatekeeper", commands={str(command.name): command for command in _OPEN})
+
+    def run() -> object:
+        if argv[0] not in VERBS:
+            raise GateError(
+                f"`{brief(argv[0])}` is not served here; {', '.join(sorted(VERBS))} are.", exit=Exit.REFUSED
+            )
+        if argv[0] in _DECISIONS and who.role != "operator":
+            raise GateError(f"{who.name} is not an operator, and only operators decide.", exit=Exit.REFUSED)
+        with group.make_context("gatekeeper", list(argv), obj=home.path) as context:
+            context.meta[ASKER] = who
+            return group.invoke(context)
+
+    return boundary.status_of(run)
+
+
+def door_to(folder: Path, verb: str | None) -> Path | None:
+    """Return the door to go through, for a verb that has one, when the gate's state is another user's."""
+    home = Home(folder.resolve())
+    if verb not in VERBS or not home.var.is_dir() or os.access(home.var, os.R_OK | os.X_OK):
+        return None
+    return home.gate_socket
+
+
+def through(door: Path, argv: Sequence[str]) -> click.Command:
+    """Return a command that has `argv` run behind the door, and ends with its status."""
+
+    def go() -> None:
+        raise click.exceptions.Exit(call.ask(door, argv))
+
+    return click.Command(argv[0], callback=go, add_help_option=False)
