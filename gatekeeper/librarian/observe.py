@@ -77,7 +77,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     standing = [result for result in current.values() if not result.state.final]
     now = utc(gate.clock())
     standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
-    yard = Yard(gate.git, gate.signer, gate.config, release, mind.memory, gate.clock())
+    yard = Yard(gate.git, gate.config, release, mind.memory, gate.clock())
     formed = _form(gate, refs, yard, standing, open_tips, mind)
     changed = _changed_sites(gate, release, refs)
     asked = release.version is None or bool(formed.queue or changed or mind.running)

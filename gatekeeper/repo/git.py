@@ -5,6 +5,7 @@ Open it afresh for each heartbeat and close it: a reader that lives for days lea
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 OLDEST = (2, 38)
 """`merge-tree --write-tree` came with Git 2.38."""
 
+_FLUSHES = (2, 49)
+"""From then on `merge-tree --stdin` gives each answer at once."""
+_PATIENCE = 60.0
+"""Seconds of silence after which a long process is not asked any more."""
 _NO_ROOM = 256 << 10
 
 
@@ -51,6 +56,7 @@ class Git(AbstractContextManager["Git"]):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._reader: Reader | None = None
+        self._talks: dict[tuple[str, ...], process.Dialogue | None] = {}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -58,7 +64,11 @@ class Git(AbstractContextManager["Git"]):
         self.close()
 
     def close(self) -> None:
-        """End the reading process; the next read starts another."""
+        """End the reading process, and those that were asked; the next question starts another."""
+        for talk in self._talks.values():
+            if talk is not None:
+                talk.close()
+        self._talks.clear()
         if self._reader is not None:
             self._reader.clear_cache()
             self._reader = None
@@ -86,6 +96,17 @@ class Git(AbstractContextManager["Git"]):
     def call(self, args: list[str], stdin: bytes = b"") -> bytes:
         """Return what `git ARGS` prints, as bytes: the form that `repo.facts` asks with."""
         return self.run(*args, stdin=stdin).output
+
+    def ask(self, args: tuple[str, ...], question: bytes, *, end: bytes) -> bytes | None:
+        """Ask one long `git ARGS`; None when that gives no answer: the caller then runs a process for the question."""
+        if args not in self._talks:
+            self._talks[args] = _talk(self.folder, args)
+        talk = self._talks[args]
+        answer = talk.ask(question, end=end, patience=_PATIENCE) if talk is not None else None
+        if talk is not None and answer is None:
+            talk.close()
+            self._talks[args] = None
+        return answer
 
     def read(self, oid: Oid) -> bytes:
         """Return the content of any object."""
@@ -174,6 +195,13 @@ def _entry(line: bytes) -> Entry:
     head, path = line.split(b"\t", 1)
     mode, kind, oid = head.decode().split(" ")
     return Entry(path.decode("utf-8", "surrogateescape"), mode, kind, Oid(oid))
+
+
+def _talk(folder: Path, args: tuple[str, ...]) -> process.Dialogue | None:
+    """Git before 2.49 keeps answers back until there are many, so that whoever waits for each would wait for ever."""
+    if (unbuffered := shutil.which("stdbuf")) is not None:
+        return process.Dialogue((unbuffered, "-o0", "git", f"--git-dir={folder}", *args))
+    return process.Dialogue(("git", f"--git-dir={folder}", *args)) if version() >= _FLUSHES else None
 
 
 def _reader(folder: Path) -> "Reader":
