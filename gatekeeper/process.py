@@ -6,11 +6,13 @@ Nothing here decides; a status other than 0, a time-out and a cancellation are v
 import contextlib
 import ctypes
 import os
+import select
 import selectors
 import signal
 import subprocess
-import time
 import sys
+import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -168,8 +170,6 @@ def start_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | N
     return child.pid
 
 
-def attach(argv: Sequence[str], *, env: Mapping[str, str], stdin: int, stdout: int) -> Child:
-    """Start a program that speaks on descriptors of ours and dies with us; the caller waits for it."""
 def branch(work: Callable[[], int]) -> int:
     """Run `work` in a copy of this process, which ends with its status; return the copy's id. For one thread only."""
     pid = os.fork()
@@ -188,6 +188,8 @@ def branch(work: Callable[[], int]) -> int:
         os._exit(status)
 
 
+def attach(argv: Sequence[str], *, env: Mapping[str, str], stdin: int, stdout: int) -> Child:
+    """Start a program that speaks on descriptors of ours and dies with us; the caller waits for it."""
     return subprocess.Popen(
         list(argv),
         env=dict(env),
@@ -298,3 +300,45 @@ class _Pump:
         sink += data[:room]
         self.truncated = self.truncated or room < len(data)
         return data
+
+
+class Dialogue:
+    """A program that answers one question after the other. One that ends, or is silent too long, answers no more."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._child = subprocess.Popen(
+            list(argv),
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def ask(self, question: bytes, *, end: bytes, patience: float) -> bytes | None:
+        """Return the answer, which ends with `end`; None when there is none within `patience` seconds of silence."""
+        stdin, stdout = self._child.stdin, self._child.stdout
+        assert stdin is not None  # noqa: S101 - both are pipes
+        assert stdout is not None  # noqa: S101
+        try:
+            stdin.write(question)
+            stdin.flush()
+        except BrokenPipeError:
+            return None
+        answer = bytearray()
+        while not answer.endswith(end):
+            heard = select.select([stdout], [], [], patience)[0]
+            data = os.read(stdout.fileno(), _CHUNK) if heard else b""
+            if not data:
+                return None
+            answer += data
+        return bytes(answer)
+
+    def close(self) -> None:
+        """End the program, and wait until it has ended."""
+        _kill_group(self._child)
+        for stream in (self._child.stdin, self._child.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+        self._child.wait()
