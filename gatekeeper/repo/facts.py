@@ -30,6 +30,8 @@ _EMPTY_TREES = (
     "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 )
 _NOTHING = Change((), 0, 0, 0)
+_AT_ONCE = 1000
+"""Names that a command line easily holds."""
 
 
 class Open(NamedTuple):
@@ -47,13 +49,13 @@ def collect(git: Git, request_id: str, new: str, policy: Mapping[str, Any], owne
     `owners` is asked for the agents of requests that have no result yet: the spool knows them.
     """
     found, others = collect_all(git, {request_id: new}, policy, owners)
-    return found[request_id]._replace(others=tuple(other for id_, other in others.items() if id_ != request_id))
+    return next(found)._replace(others=tuple(other for id_, other in others.items() if id_ != request_id))
 
 
 def collect_all(
     git: Git, tips: Mapping[str, str], policy: Mapping[str, Any], owners: Owners | None = None
-) -> tuple[dict[str, Facts], dict[str, Other]]:
-    """Return what there is to know about each tip, by request, and every open request, by id.
+) -> tuple[Iterator[Facts], dict[str, Other]]:
+    """Return what there is to know about each tip, in their order, and every open request, by id.
 
     However many tips there are, Git is asked as often as for one. Their facts name no others: that is the caller's.
     """
@@ -63,7 +65,7 @@ def collect_all(
     measured = {new: found.pop(new, None) for new in set(tips.values())}
     states = {name.removeprefix(RESULTS): _headers(result.content) for name, result in found.items()}
     agents = _agents(refs, states, owners)
-    known = {id_: _at_first_sight(id_, new, measured[new], refs, agents) for id_, new in tips.items()}
+    known = [_at_first_sight(id_, new, measured[new], refs, agents) for id_, new in tips.items()]
     return _with_histories(git, known, refs, policy), {id_: _other(refs, id_, agents, states) for id_ in refs.tips}
 
 
@@ -139,34 +141,34 @@ def _readable(facts: Facts, policy: Mapping[str, Any]) -> bool:
     return facts.kind == "commit" and facts.message_bytes <= policy["limits"]["message_bytes"]
 
 
-def _with_histories(git: Git, known: Mapping[str, Facts], refs: Open, policy: Mapping[str, Any]) -> dict[str, Facts]:
-    tips = [facts.new for facts in known.values() if _readable(facts, policy)]
+def _with_histories(git: Git, known: Sequence[Facts], refs: Open, policy: Mapping[str, Any]) -> Iterator[Facts]:
+    tips = [facts.new for facts in known if _readable(facts, policy)]
     bases = _merge_bases(git, refs.release, tips)
     lost = _all_taken_out(git, bases, policy["taken_out"])
     commits = own_commits(git, [tip for tip in bases if tip not in bases[tip]], refs.release)
-    pairs = {
-        tip: (f"{bases[tip][0]}^{{tree}}" if bases[tip] else None, own[0].tree)
-        for tip, own in commits.items()
-        if bases[tip] or refs.release_tree is None or refs.release_tree in _EMPTY_TREES
-    }
-    changes = tree.compare_all(git, pairs.values(), policy["limits"])
-    return {
-        id_: facts._replace(
+    related = {tip for tip in commits if bases[tip] or refs.release_tree is None or refs.release_tree in _EMPTY_TREES}
+    wanted = [facts.new for facts in known if facts.new in related]
+    pairs = [(f"{bases[tip][0]}^{{tree}}" if bases[tip] else None, commits[tip][0].tree) for tip in wanted]
+    changes = tree.compare_all(git, pairs, policy["limits"])
+    for facts in known:
+        own = commits.get(facts.new, ())
+        yield facts._replace(
             base=next(iter(bases.get(facts.new, ())), None),
-            commits=commits.get(facts.new, ()),
+            commits=own,
             taken_out=lost.get(facts.new),
-            change=changes[pairs[facts.new]] if facts.new in pairs else _NOTHING,
-            same_tree=facts.new in commits and commits[facts.new][0].tree == refs.release_tree,
+            change=next(changes) if facts.new in related else _NOTHING,
+            same_tree=bool(own) and own[0].tree == refs.release_tree,
         )
-        for id_, facts in known.items()
-    }
 
 
 def _merge_bases(git: Git, release: str | None, tips: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Return each tip's best common commits with `release`; `rev-parse A...B` also ends with 0 when there is none."""
     if release is None or not tips:
         return dict.fromkeys(tips, ())
-    words = git(["rev-parse", *(f"{release}...{tip}" for tip in tips)], b"").decode().split()
+    words: list[str] = []
+    for start in range(0, len(tips), _AT_ONCE):
+        ranges = [f"{release}...{tip}" for tip in tips[start : start + _AT_ONCE]]
+        words += git(["rev-parse", *ranges], b"").decode().split()
     found: dict[str, tuple[str, ...]] = {}
     tip, at = "", 0
     while at < len(words):

@@ -13,7 +13,7 @@ from gatekeeper.policy.values import TYPE_CHECKING, NamedTuple
 from gatekeeper.repo import objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gatekeeper.repo.objects import Git
 
@@ -23,6 +23,8 @@ SUBMODULE = "160000"
 _SMALL = 1024
 """An LFS pointer is smaller than this by its specification."""
 _LONGEST_LINK = 4096
+_MANY = 20_000
+"""Entries, or folders of one level, that the memory easily holds at once."""
 
 
 class Node(NamedTuple):
@@ -40,17 +42,24 @@ Pair = tuple["str | None", "str | None"]
 
 def compare(git: Git, old: str | None, new: str, limits: Mapping[str, int]) -> Change:
     """Return what the tree `new` changes in the tree `old` (None: nothing was there); each an oid or `oid^{tree}`."""
-    return compare_all(git, [(old, new)], limits)[old, new]
+    return next(compare_all(git, [(old, new)], limits))
 
 
-def compare_all(git: Git, pairs: Iterable[Pair], limits: Mapping[str, int]) -> dict[Pair, Change]:
-    """Return what the second tree of each pair changes in the first; Git is asked as often as for one pair.
+def compare_all(git: Git, pairs: Sequence[Pair], limits: Mapping[str, int]) -> Iterator[Change]:
+    """Yield what the second tree of each pair changes in the first; Git is asked as often as for one pair.
 
-    Past `request_paths` or `request_depth` it stops and returns the counts so far, without entries.
+    Past `request_paths` or `request_depth` it stops and yields the counts so far, without entries. What is large is
+    read apart, so that no more than one of that size is in memory.
     """
-    folders, wanted = Folders(git), dict.fromkeys(pairs)
-    _foresee(folders, set(wanted), limits)
-    return _with_contents(git, {pair: _compared(folders, pair, limits) for pair in wanted})
+    folders, found, entries = Folders(git), list[Change](), 0
+    _foresee(folders, set(pairs), limits)
+    for pair in pairs:
+        found.append(_compared(folders, pair, limits))
+        entries += len(found[-1].entries)
+        if entries > _MANY:
+            yield from _with_contents(git, found)
+            folders, found, entries = Folders(git), [], 0
+    yield from _with_contents(git, found)
 
 
 def _compared(folders: Folders, pair: Pair, limits: Mapping[str, int]) -> Change:
@@ -92,9 +101,9 @@ def _parse(content: bytes, width: int) -> Folder:
 
 
 def _foresee(folders: Folders, level: set[Pair], limits: Mapping[str, int]) -> None:
-    """Read the folders of all pairs level by level; what is more than any one may change is left to each."""
+    """Read the folders of all pairs level by level, unless they are many: those are read pair by pair."""
     for _ in range(limits["request_depth"] + 1):
-        if not level or len(level) > limits["request_paths"]:
+        if not level or len(level) > _MANY:
             return
         folders.load({oid for pair in level for oid in pair if oid})
         below = (
@@ -168,13 +177,13 @@ def _flat(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _with_contents(git: Git, changes: Mapping[Pair, Change]) -> dict[Pair, Change]:
+def _with_contents(git: Git, changes: Sequence[Change]) -> Iterator[Change]:
     """Add each blob's size, and the content of links and of what may be an LFS pointer."""
-    blobs = [entry for change in changes.values() for entry in change.entries if entry.mode not in ("", SUBMODULE)]
+    blobs = [entry for change in changes for entry in change.entries if entry.mode not in ("", SUBMODULE)]
     size = {oid: found.size for oid, found in objects.sizes(git, (entry.oid for entry in blobs)).items()}
     wanted = (e.oid for e in blobs if size.get(e.oid, 0) < (_LONGEST_LINK if e.mode == LINK else _SMALL))
     read = objects.contents(git, wanted)
-    return {pair: _filled(change, size, read) for pair, change in changes.items()}
+    return (_filled(change, size, read) for change in changes)
 
 
 def _filled(change: Change, size: Mapping[str, int], read: Mapping[str, objects.Object]) -> Change:
