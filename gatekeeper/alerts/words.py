@@ -15,6 +15,8 @@ from gatekeeper.policy.alerting import Known, Message, choices
 from gatekeeper.policy.answer import brief, typed
 
 _NEWS = ("new", "reminder", "resolved")
+_SPELLED_OUT = 12
+"""Causes that a message describes; of the others it says how many there are."""
 _HARMLESS = str.maketrans({"@": "\uff20", "<": "\u2039", ">": "\u203a"})
 """Chat rooms read @name and <!name> as a call to people: signs that only look alike take their place."""
 
@@ -36,7 +38,8 @@ def letter(message: Message, address: Address, place: Place) -> Letter:
     """Return what this address is sent."""
     told = tuple(_causes(message, place))
     title = messages.render("alert/title", gate=place.name, first=told[0], more=len(told) - 1)
-    body = messages.render("alert/message", causes=told, version=place.version)
+    more = max(0, len(told) - _SPELLED_OUT)
+    body = messages.render("alert/message", causes=told[:_SPELLED_OUT], more=more, version=place.version)
     level = message.level.name.lower()
     return Letter(address, title.strip(), body.strip() + "\n", level, _json(place, title.strip(), level, told))
 

@@ -156,7 +156,7 @@ class Mirror(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     urls: Texts = ()
     """Where to, such as "git@backup:gate.git" or "/mnt/backup/gate.git"; one that fails alerts (GATE-504)."""
     timeout: Duration = 2 * MINUTE
-    """How long a push may take; the gate never waits for it."""
+    """How long a push may take; a running Librarian does not wait for it."""
 
 
 class Pm2(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
