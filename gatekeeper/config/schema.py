@@ -301,8 +301,3 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Return every surface with its paths, sites included, as `policy.surfaces` takes them."""
         sites = {name: (site.path,) for name, site in self.sites.items()}
         return sites | {name: surface.paths for name, surface in self.surfaces.items()}
-
-    def open_limit(self, agent: str) -> int:
-        """Return how many requests `agent` may have open, whether or not the file names it."""
-        known = self.agents.get(agent)
-        return (known.max_open if known else None) or self.limits.open_requests

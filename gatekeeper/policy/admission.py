@@ -13,10 +13,10 @@ from gatekeeper.policy.values import TYPE_CHECKING
 from gatekeeper.policy.wishes import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
-    from gatekeeper.policy.pushed import Change, Facts
+    from gatekeeper.policy.pushed import Change, Facts, Other
 
 LIBRARIAN = "librarian"
 LIBRARIAN_EMAIL = "librarian@gatekeeper.invalid"
@@ -25,7 +25,7 @@ LONGEST_NAME = 64
 DOORS = ("kernel", "key")
 """How a door knows who knocks; everything else is a claim."""
 _BLOCKED = "blocked"
-_NOBODY = {"name": "", "meant": "", "reserved": False, "known": False, "doorless": False}
+_NOBODY = {"name": "", "meant": "", "reserved": False, "known": False, "doorless": False, "gone": False}
 
 
 def identify(name: str, policy: Mapping[str, Any], push: tuple[str, ...] = ()) -> Claim | Refusal:
@@ -75,7 +75,7 @@ def judge(facts: Facts, policy: Mapping[str, Any], who: Claim, *, sure: bool = T
     From the outside in: who, the history, the content, the trailers, what they allow, the queue. `sure` is False
     when the name is only the tip's committer and `sites.toml` lists no agents: then it tells no two people apart.
     """
-    refusal = reserved(facts) or owned(facts.owner, who, facts.id, facts.new, sure=sure, taken=_ids(facts))
+    refusal = reserved(facts) or owned(facts.owner, who, facts.id, facts.new, sure=sure, others=facts.others)
     refusal = refusal or _tip(facts, policy) or _history(facts)
     refusal = refusal or content.fault(facts.change, policy, base=facts.base, request_id=facts.id)
     if refusal is not None:
@@ -85,35 +85,55 @@ def judge(facts: Facts, policy: Mapping[str, Any], who: Claim, *, sure: bool = T
         return wish
     return (
         outside(facts.change, policy, wish.surfaces, facts)
-        or _not_allowed(facts.change, policy, who, wish)
+        or _not_allowed(facts.change, policy, who, wish.surfaces)
         or _too_many(facts, policy, who)
         or _cycle(facts, wish)
         or wish
     )
 
 
-def judge_merged(change: Change, policy: Mapping[str, Any], wish: Wish | None, facts: Facts) -> Refusal | None:
-    """Judge what the merge with `release` really changes: its content, and the surfaces that `wish` named."""
-    refusal = content.fault(change, policy, base=None, request_id=facts.id)
-    return refusal or (outside(change, policy, wish.surfaces, facts) if wish else None)
+def judge_again(facts: Facts, policy: Mapping[str, Any]) -> Refusal | None:
+    """Judge by the rules as they are now what an open request changes by itself (GATE-2xx).
+
+    What its tip says cannot have become wrong, but for the surfaces; and the Librarian's own commits are let through.
+    """
+    refusal = _history(facts) or content.fault(facts.change, policy, base=facts.base, request_id=facts.id)
+    if refusal is not None:
+        return refusal
+    surfaces = wishes.surfaces(facts, policy)
+    return surfaces if isinstance(surfaces, Refusal) else outside(facts.change, policy, surfaces, facts)
+
+
+def judge_merged(change: Change, policy: Mapping[str, Any], request_id: str) -> Refusal | None:
+    """Judge what a merge really changes: what may not ship may not come to be by merging either."""
+    return content.fault(change, policy, base=None, request_id=request_id)
+
+
+def barred(facts: Facts, policy: Mapping[str, Any], who: Claim) -> Refusal | None:
+    """Return why the agent of an open request could not file it today: not listed any more, or not for this surface.
+
+    An operator's own request is nobody else's to bar.
+    """
+    if who.role == "operator":
+        return None
+    if named(who.name, policy["agents"]) is None:
+        return Refusal("GATE-301", {**_NOBODY, "name": who.name[:80], "gone": True}, (), "never", "agent")
+    surfaces = wishes.surfaces(facts, policy)
+    return None if isinstance(surfaces, Refusal) else _not_allowed(facts.change, policy, who, surfaces)
 
 
 def owned(
-    owner: str | None, who: Claim, request_id: str, new: str, *, sure: bool, taken: tuple[str, ...] = ()
+    owner: str | None, who: Claim, request_id: str, new: str, *, sure: bool, others: Sequence[Other] = ()
 ) -> Refusal | None:
     """Refuse another agent's request (GATE-302): an id belongs to its first agent for good."""
     if owner is None or owner == who.name or who.role == "operator" or not sure:
         return None
-    steps = (repair.push_as(new, _free_id(request_id, taken)),) if new.strip("0") else ()
+    steps = (repair.push_as(new, _free_id(request_id, {other.id for other in others})),) if new.strip("0") else ()
     values = {"id": request_id, "owner": owner, "name": who.name}
     return Refusal("GATE-302", values, steps, "after_fix" if steps else "never", field="agent")
 
 
-def _ids(facts: Facts) -> tuple[str, ...]:
-    return tuple(other.id for other in facts.others)
-
-
-def _free_id(request_id: str, taken: tuple[str, ...]) -> str:
+def _free_id(request_id: str, taken: Collection[str]) -> str:
     numbered = (nearest_id(f"{request_id[:58]}-{n}") for n in range(2, len(taken) + 3))
     return next(each for each in numbered if each not in taken)
 
@@ -182,13 +202,13 @@ def outside(change: Change, policy: Mapping[str, Any], declared: Sequence[str], 
     )
 
 
-def _not_allowed(change: Change, policy: Mapping[str, Any], who: Claim, wish: Wish) -> Refusal | None:
+def _not_allowed(change: Change, policy: Mapping[str, Any], who: Claim, declared: Sequence[str]) -> Refusal | None:
     agent = policy["agents"].get(who.name)
     allowed = tuple(agent["surfaces"]) if agent else ()
     if not allowed:
         return None
     touched = surfaces_of((entry.path for entry in change.entries), policy["surfaces"])
-    wrong = sorted((set(wish.surfaces) | set(touched)) - set(allowed))
+    wrong = sorted({*declared, *touched} - set(allowed))
     if not wrong:
         return None
     values = {"name": who.name, "surfaces": ", ".join(wrong), "allowed": ", ".join(allowed), "root": ROOT in wrong}
@@ -207,13 +227,18 @@ def _too_many(facts: Facts, policy: Mapping[str, Any], who: Claim) -> Refusal | 
 
 
 def _cycle(facts: Facts, wish: Wish) -> Refusal | None:
-    needs = {other.id: other.depends_on for other in facts.others}
+    needs = {other.id: other.depends_on for other in facts.others if wish.depends_on}
     chain, following = [facts.id], wish.depends_on
     while following is not None and following not in chain:
         chain.append(following)
         following = needs.get(following)
-    if following != facts.id:
-        return None
-    round_trip = " → ".join((*chain, facts.id))
-    steps = (repair.drop("Depends-On", empty=wishes.is_empty(facts)), repair.push_again(facts.id))
-    return wishes.wrong("Depends-On", "cycle", round_trip, steps)
+    return in_a_circle(chain, empty=wishes.is_empty(facts)) if following == facts.id else None
+
+
+def in_a_circle(chain: Sequence[str], *, empty: bool = True) -> Refusal:
+    """Return GATE-209 for the first of these requests, each of which waits for the next, and the last for the first.
+
+    `empty` is whether its tip may have its parent's tree.
+    """
+    steps = (repair.drop("Depends-On", empty=empty), repair.push_again(chain[0]))
+    return wishes.wrong("Depends-On", "cycle", " → ".join((*chain, chain[0])), steps)

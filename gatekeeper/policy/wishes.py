@@ -83,10 +83,20 @@ def read(facts: Facts, policy: Mapping[str, Any]) -> Wish | Refusal:
     )
 
 
-def _wish(facts: Facts, policy: Mapping[str, Any], given: Mapping[str, str]) -> Wish:
+def surfaces(facts: Facts, policy: Mapping[str, Any]) -> tuple[str, ...] | Refusal:
+    """Return the surfaces that the tip declares, else those that its change touches; GATE-202 for an unknown one."""
+    declared = next((value for name, value in facts.commits[0].trailers if name.lower() == "surface"), None)
+    return _surface_fault(facts, policy, declared) or _surfaces(facts, policy, declared)
+
+
+def _surfaces(facts: Facts, policy: Mapping[str, Any], declared: str | None) -> tuple[str, ...]:
     touched = surfaces_of((entry.path for entry in facts.change.entries), policy["surfaces"])
+    return touched if declared is None else _listed(declared)
+
+
+def _wish(facts: Facts, policy: Mapping[str, Any], given: Mapping[str, str]) -> Wish:
     return Wish(
-        surfaces=_listed(given["surface"]) if "surface" in given else touched,
+        surfaces=_surfaces(facts, policy, given.get("surface")),
         intent=given.get("intent", facts.commits[0].subject),
         artifact=given.get("artifact", facts.new),
         bump=given.get("bump", BUMPS[0]),

@@ -47,8 +47,8 @@ def test_the_defaults_are_those_of_the_design(tmp_path: Path) -> None:
 def test_an_agent_has_its_own_limit_or_the_one_of_all(tmp_path: Path) -> None:
     agents = "".join(f'[agents.{name}]\nowner = "kim"\nunix_user = "{name}"\n' for name in "ab")
     config = load(_file(tmp_path, f"[limits]\nopen_requests = 3\n{ONE}{agents}max_open = 5\n"))
-    assert [config.open_limit(name) for name in ("a", "b", "nobody")] == [3, 5, 3]
-    assert Config().open_limit("a") == 10
+    assert (config.limits.open_requests, config.agents["a"].max_open, config.agents["b"].max_open) == (3, None, 5)
+    assert Config().limits.open_requests == 10
 
 
 def test_times_and_sizes_are_numbers_once_loaded(tmp_path: Path) -> None:

@@ -123,14 +123,40 @@ def test_a_wait_that_does_not_come_back_is_no_circle() -> None:
 
 
 def test_the_merged_change_is_judged_again() -> None:
-    known = facts()
-    wish = asked(("Surface", "shop"))
-    assert isinstance(wish, Wish)
-    moved = Change((Entry("sites/web/a", "100644", OID, 1),), 1, 1, 1)
-    refusal = admission.judge_merged(moved, POLICY, wish, known)
+    twin = Change((Entry("sites/shop/A", "100644", OID, 1),), 1, 1, 1, (("sites/shop/A", "sites/shop/a"),))
+    refusal = admission.judge_merged(twin, POLICY, "x")
     assert refusal is not None
-    assert refusal.code == "GATE-203"
-    assert admission.judge_merged(known.change, POLICY, wish, known) is None
+    assert refusal.code == "GATE-204"
+    assert admission.judge_merged(facts().change, POLICY, "x") is None
+
+
+def test_an_open_request_is_judged_by_the_surfaces_of_today() -> None:
+    """One that declares a surface must go on with it; one that does not takes what holds its paths now."""
+    moved = {**POLICY, "surfaces": {"web": ["sites/web"], "goods": ["sites/shop"]}}
+    declared = admission.judge_again(facts(("Surface", "shop")), moved)
+    assert declared is not None
+    assert (declared.code, declared.next[0][-1]) == ("GATE-202", "Surface: goods")
+    assert admission.judge_again(facts(), moved) is None
+    narrower = {**POLICY, "surfaces": {"shop": ["sites/shop/lib"]}}
+    outside = admission.judge_again(facts(("Surface", "shop")), narrower)
+    assert outside is not None
+    assert outside.code == "GATE-203"
+
+
+@pytest.mark.parametrize(
+    ("agents", "role", "code"),
+    [
+        ({}, "agent", None),
+        ({"b": {"role": "agent", "surfaces": []}}, "agent", "GATE-301"),
+        ({"b": {"role": "agent", "surfaces": []}}, "operator", None),
+        ({"a": {"role": "agent", "surfaces": []}}, "agent", None),
+        ({"a": {"role": "agent", "surfaces": ["shop"]}}, "agent", None),
+        ({"a": {"role": "agent", "surfaces": ["web"]}}, "agent", "GATE-303"),
+    ],
+)
+def test_who_may_not_ask_any_more(agents: dict[str, object], role: str, code: str | None) -> None:
+    refusal = admission.barred(facts(), {**POLICY, "agents": agents}, Claim("a", role=role))
+    assert (refusal.code if refusal else None) == code
 
 
 def test_the_librarian_too_refuses_its_own_name() -> None:
