@@ -89,14 +89,14 @@ class Steward:
     def _ask(self, asked: wire.Asked, kind: type[_T], patience: float, *, most: int = 500) -> _T:
         call = wire.encode(wire.Call(wire.FORMAT, self.site, self.pm2, asked))
         try:
-            with self._connected() as line:
+            with self._connected(0.0 if isinstance(asked, wire.Observe) else _BACK) as line:
                 wire.send(line, call, timeout=_GLANCE)
                 return wire.result(wire.receive(line, timeout=patience), kind, most=most)
         except (OSError, ValueError, msgspec.MsgspecError) as problem:
             raise self._unreachable(str(problem) or type(problem).__name__) from problem
 
-    def _connected(self) -> socket.socket:
-        deadline = time.monotonic() + _BACK
+    def _connected(self, wait: float) -> socket.socket:
+        deadline = time.monotonic() + wait
         while True:
             line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             line.settimeout(_GLANCE)

@@ -75,7 +75,8 @@ class LocalTarget:
         self._ensure_daemon(runs)
         told = self._told(runs, stamp)
         todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
-        if todo.delete:
+        if todo.delete or any(one.status == "launching" for one, _ in todo.reload):
+            # pm2 loses sight of a worker that is launching when its process is reloaded, as one that dies at boot is
             self._quiet(runs)
             todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
             self.pm2.delete((one.pm_id for one in todo.delete), timeout=_longest(runs) + _MARGIN)
