@@ -13,10 +13,16 @@ ASKER = "gatekeeper.asker"
 
 def gate_in(folder: Path) -> Home:
     """Return the gate in `folder`. Raises GateError (exit 20) where there is none."""
+    home = closed_gate_in(folder)
+    if not os.access(home.var, os.R_OK | os.X_OK):
+        raise _not_ours(home)
+    return home
+
+
+def closed_gate_in(folder: Path) -> Home:
+    """Return the gate in `folder` to whoever need not look into it. Raises GateError (exit 20) where there is none."""
     home = Home(folder.resolve())
     if home.repo.is_dir() and home.var.is_dir():
-        if not os.access(home.var, os.R_OK | os.X_OK):
-            raise _not_ours(home)
         return home
     raise GateError(
         f"There is no gate in {folder}.",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from gatekeeper.commands.home import gate_in
+from gatekeeper.commands.home import closed_gate_in
 from gatekeeper.config import words
 from gatekeeper.model import SiteName
 from gatekeeper.sites.steward import Steward
@@ -21,4 +21,4 @@ def steward(folder: Path, site: str) -> None:
     complaint = words.name(site)
     if complaint:
         raise click.UsageError(complaint)
-    Steward(gate_in(folder), SiteName(site), lambda said: click.echo(f"{site}: {said}", err=True)).serve()
+    Steward(closed_gate_in(folder), SiteName(site), lambda said: click.echo(f"{site}: {said}", err=True)).serve()

@@ -85,8 +85,9 @@ def actions(wish: Wish, facts: Facts) -> tuple[Action, ...]:  # noqa: PLR0911 - 
         case Tree(path, owner, mode):
             made = () if mode is None else (_install(path, owner, mode),)
             return (*made, ("chown", "-R", "-h", f"{owner}:{owner}", str(path)))
-        case Hooks(home, python):
-            return ((python, "-c", _WRITE_HOOKS, str(home)),)
+        case Hooks(home, python, owner):
+            theirs = ("chown", "-R", "-h", f"{owner}:{owner}", str(home / "repo.git" / "hooks"))
+            return ((python, "-c", _WRITE_HOOKS, str(home)), theirs)
         case Sshd(file, told):
             own_folder = ("install", "-d", "-m", "0755", str(_SSHD_RUNS_IN))
             return (own_folder, Write(file, proof=("sshd", "-t")), *((told,) if told else ()))

@@ -63,6 +63,7 @@ class Hooks:
 
     home: Path
     python: str
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def _users(ground: Ground) -> Iterator[Wish]:
 
 def _folders(ground: Ground) -> Iterator[Wish]:
     path, user, sites = ground.home.path, ground.names.user, own_users(ground.config)
-    yield Hooks(path, ground.python)
+    yield Hooks(path, ground.python, user)
     yield Folder(path / "doors", user, 0o755)
     yield Folder(path / "sites", user, 0o711)
     yield Folder(path / "data", user, 0o711)
