@@ -187,17 +187,15 @@ def _message(causes: tuple[Known, ...], channel: Channel, now: float, minute: in
 
 def _to_be_reminded(known: Known, channel: str, now: float) -> bool:
     told = known.told.get(channel)
-    if told is None or channel in known.reminded or known.cause.scope == EVENT:
-        return False
-    return now - told >= DAY
+    return told is not None and channel not in known.reminded and now - told >= DAY
 
 
 def _forget(causes: Causes, key: str, channel: str) -> None:
     known = causes.get(key)
-    if known is None or known.over is None:  # it came back while its end was being told
+    if known is None:
         return
     left = {id_: at for id_, at in known.told.items() if id_ != channel}
-    if left:
+    if left or known.over is None:  # one that came back while its end was being told is told anew
         reminded = tuple(id_ for id_ in known.reminded if id_ != channel)
         causes[key] = replace(known, told=left, reminded=reminded)
     else:

@@ -42,7 +42,14 @@ def test_every_kind_arrives(heard: Heard, tmp_path: Path) -> None:
 
 def test_what_fails_is_told_without_the_token_and_the_others_arrive(heard: Heard, tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9/s3cret-t0ken ping"
-    lines = (program(tmp_path, "exit 3"), "exec:/nowhere/s3cret-t0ken", nowhere, f"nonsense://{SECRET}", heard.apprise)
+    lines = (
+        program(tmp_path, "exit 3"),
+        "exec:/nowhere/s3cret-t0ken",
+        nowhere,
+        f"nonsense://{SECRET}",
+        heard.apprise,
+        "exec:/s3cret-t0ken\0",
+    )
     told = said(*lines)
     assert told == [
         "the program ended with status 3",
@@ -50,6 +57,7 @@ def test_what_fails_is_told_without_the_token_and_the_others_arrive(heard: Heard
         "there was no answer",
         "Apprise does not know this form of address",
         None,
+        "ValueError was raised",
     ]
     heard.status = 500
     told = said(heard.apprise, f"{heard.ping} ping")

@@ -119,8 +119,29 @@ def test_an_end_in_quiet_hours_is_told_when_they_are_over_unless_it_came_back() 
     world.beat(CONFLICT, now=12 * HOUR)
     assert world.beat(now=23 * HOUR) == []
     assert world.beat(CONFLICT, now=DAY) == []
-    assert world.beat(now=DAY + HOUR) == []
-    assert world.beat(now=DAY + 8 * HOUR) == [f"resolved {CONFLICT.key}"]
+    assert world.beat(CONFLICT, now=DAY + 8 * HOUR) == []
+    assert world.beat(now=DAY + 23 * HOUR) == []
+    assert world.beat(now=2 * DAY + 8 * HOUR) == [f"resolved {CONFLICT.key}"]
+
+
+def test_who_never_heard_of_a_cause_does_not_hear_of_its_end() -> None:
+    world = World(ALL, SLEEPER)
+    world.beat(DISK, now=23 * HOUR)
+    world.beat(now=DAY + 8 * HOUR, works=False)
+    world.heard.clear()
+    world.beat(now=DAY + 9 * HOUR)
+    assert world.heard == [("all", "resolved", DISK.key)]
+
+
+def test_a_cause_that_comes_back_while_its_end_is_told_is_told_anew() -> None:
+    world = World(ALL)
+    world.beat(RED, now=0)
+    world.beat(RED, now=1800)
+    world.causes = look(world.causes, Sight((), EVERYTHING), 2700)
+    (under_way,) = plan(world.causes, world.channels, now=2700, minute=45)
+    world.causes = look(world.causes, Sight((RED,), EVERYTHING), 2701)
+    world.causes = delivered(world.causes, under_way, 2702)
+    assert world.beat(RED, now=2703) == [f"new {RED.key}"]
 
 
 def test_every_choice_is_a_command_with_what_it_needs() -> None:
