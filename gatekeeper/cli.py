@@ -23,17 +23,17 @@ from gatekeeper.commands import (
     init,
     log,
     mcp,
+    resolve,
     run,
     setup,
-    show,
-    status,
     shell,
+    show,
     socket,
+    status,
     steward,
-    wait,
     visit,
+    wait,
 )
-from gatekeeper.errors import Exit, GateError
 
 _LEAKING = ("GIT_", "SSH_ASKPASS")
 _OWN = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_PROTOCOL")
@@ -65,7 +65,16 @@ for _command in (
     *(demo.demo, init.init, setup.setup, doctor.doctor, config.config),
     *(run.run, run.tick, steward.steward, shell.shell, socket.socket),
     *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
-    *(*decide.COMMANDS, audit.audit, agents.agents, alert.alert, mcp.mcp, backup.backup, backup.restore),
+    *(
+        *decide.COMMANDS,
+        resolve.resolve,
+        audit.audit,
+        agents.agents,
+        alert.alert,
+        mcp.mcp,
+        backup.backup,
+        backup.restore,
+    ),
 ):
     cli.add_command(_command)
 

@@ -22,6 +22,7 @@ RESULTS = "refs/gate/results/"
 KEEP = "refs/gate/keep/"
 SHIPPING = Ref("refs/gate/shipping")
 BAD = "refs/gate/bad/"
+INTERRUPTED = "refs/gate/interrupted/"
 FROZEN = Ref("refs/gate/frozen")
 VERDICTS = Ref("refs/gate/verdicts")
 
@@ -125,6 +126,8 @@ class Result:
     """The instant before which nothing can change, when one is known."""
     approval: str | None = None
     """The digest of the held content that a person approved for this tip."""
+    ahead: str | None = None
+    """When a person put this tip to the head of the queue."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from gatekeeper.commands.deciding import decide
+from gatekeeper.commands.home import gate_in
+from gatekeeper.config.changes import Change, changes
 from gatekeeper.config.load import load, refuse_not_yet
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
@@ -50,6 +53,31 @@ def show(home: Path, *, as_json: bool) -> None:
     found = load(_file_of(home))
     tables = {"schema": 1, **msgspec.to_builtins(found)}
     click.echo(json.dumps(tables) if as_json else as_toml(found), nl=as_json)
+
+
+@config.command("apply")
+@click.option("-m", "--message", default="", help="Why; it is recorded with your name.")
+@_as_json
+@click.pass_obj
+def apply(home: Path, *, message: str, as_json: bool) -> None:
+    """Apply a changed sites.toml or env file now, and print what changes. Checks that run are interrupted.
+
+    A site that is to run otherwise is verified, shipped and proven as by any ship, or all stay as they were.
+    Example: gatekeeper config apply -m "a larger shop"
+    """
+    found = _changed(home)
+    if not as_json:
+        for change in found:
+            click.echo(change.line)
+    told = [msgspec.to_builtins(change) for change in found]
+    decide(home, "apply", message=message, as_json=as_json, changes=told)
+
+
+def _changed(home: Path) -> tuple[Change, ...]:
+    """Return what the file changes in the one that counts until now; what it says wrongly is refused here already."""
+    new = load(_file_of(home))
+    applied = gate_in(home).applied_toml
+    return changes(load(applied), new) if applied.exists() else ()
 
 
 def _file_of(home: Path) -> Path:

@@ -1,28 +1,19 @@
-"""The operator's decisions: beside a running Librarian they go through its door, without one the command is one."""
+"""The operator's decisions, a verb each. `commands.deciding` takes them to the Librarian."""
 
-import time
-from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
+from gatekeeper.commands import approval
+from gatekeeper.commands.deciding import decide
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, print_json
-from gatekeeper.errors import Exit, GateError
-from gatekeeper.home import Home
-from gatekeeper.librarian import door, loop, opening
-from gatekeeper.librarian.decisions import outcome
-from gatekeeper.model import Decision, RequestId
-from gatekeeper.process import Cancel
-from gatekeeper.repo import records, spool
-from gatekeeper.repo.git import Git
+from gatekeeper.commands.look import as_json, looking
+from gatekeeper.librarian import opening
+from gatekeeper.policy import moments
 from gatekeeper.repo.ledger import utc
-from gatekeeper.repo.records import Written
 
-_GLANCE = 0.2
-_PATIENCE = 600.0
-_LOOK_BACK = 200
 _why = click.option("-m", "--message", required=True, help="Why; it is recorded with your name.")
 
 
@@ -39,30 +30,46 @@ def rollback(folder: Path, version: str | None, *, message: str, past_migrations
     Example: gatekeeper rollback v1.4.1 -m "checkout is broken"
     """
     args = {"version": version or "", **({"past_migrations": "yes"} if past_migrations else {})}
-    _decide(folder, "rollback", message=message, args=args, as_json=as_json)
+    decide(folder, "rollback", message=message, args=args, as_json=as_json)
 
 
 @click.command("freeze")
 @_why
+@click.option("--until", metavar="WHEN", help='When it ends by itself: "8h", "07:30" or "2026-01-31T07:30".')
 @as_json
 @click.pass_obj
-def freeze(folder: Path, *, message: str, as_json: bool) -> None:
-    """Ship nothing until `thaw`. Requests are still filed and verified, and a rollback still works.
+def freeze(folder: Path, *, message: str, until: str | None, as_json: bool) -> None:
+    """Ship nothing until `thaw`, or until WHEN. Requests are still filed and verified, and a rollback still works.
 
-    Example: gatekeeper freeze -m "database maintenance"
+    A time without a zone is one of the gate's own `timezone`.
+    Example: gatekeeper freeze --until 07:30 -m "nobody is awake"
     """
-    _decide(folder, "freeze", message=message, as_json=as_json)
+    args = {"until": _moment(folder, until)} if until else {}
+    decide(folder, "freeze", message=message, args=args, as_json=as_json)
 
 
 @click.command("thaw")
 @as_json
 @click.pass_obj
 def thaw(folder: Path, *, as_json: bool) -> None:
-    """End a freeze. What was verified meanwhile ships.
+    """End a freeze, also that of `abort`. What was verified meanwhile ships.
 
     Example: gatekeeper thaw
     """
-    _decide(folder, "thaw", as_json=as_json)
+    decide(folder, "thaw", as_json=as_json)
+
+
+@click.command("abort")
+@click.option("-m", "--message", default="", help="Why; it is recorded with your name.")
+@as_json
+@click.pass_obj
+def abort(folder: Path, *, message: str, as_json: bool) -> None:
+    """Stop what is under way. A ship that is not past its commit point goes back, checks are cancelled.
+
+    The requests stay in the queue, and nothing is verified or shipped until `gatekeeper thaw`.
+    Example: gatekeeper abort -m "wrong branch"
+    """
+    decide(folder, "abort", message=message, as_json=as_json)
 
 
 @click.command("retry")
@@ -71,11 +78,13 @@ def thaw(folder: Path, *, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def retry(folder: Path, request: str, *, fresh: bool, as_json: bool) -> None:
-    """Put a blocked request into the queue again. The check that failed runs anew.
+    """Put a blocked request into the queue again. The check that failed runs anew; so does a ship that was held.
+
+    What a rollback took out is filed again.
 
     Example: gatekeeper retry fix-42
     """
-    _decide(folder, "retry", request=request, args={"fresh": "yes"} if fresh else {}, as_json=as_json)
+    decide(folder, "retry", request=request, args={"fresh": "yes"} if fresh else {}, as_json=as_json)
 
 
 @click.command("approve")
@@ -86,10 +95,16 @@ def retry(folder: Path, request: str, *, fresh: bool, as_json: bool) -> None:
 def approve(folder: Path, request: str, *, message: str, as_json: bool) -> None:
     """Lift a hold. It counts for this tip and the held content as it is now; checks still apply.
 
+    Its size, what is held, and what its checks have said so far are shown first.
     Example: gatekeeper approve fix-42@1a2b3c4 -m "the migration is fine"
     """
     name, _, tip = request.partition("@")
-    _decide(folder, "approve", request=name, message=message, args={"tip": tip}, as_json=as_json)
+    with looking(folder) as gate:
+        shown = approval.sheet(gate, name)
+    if shown is not None and not as_json:
+        for line in approval.lines(shown):
+            click.echo(line)
+    decide(folder, "approve", request=name, message=message, args={"tip": tip}, as_json=as_json, shown=shown)
 
 
 @click.command("reject")
@@ -102,7 +117,49 @@ def reject(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 
     Example: gatekeeper reject fix-42 -m "we keep the old checkout"
     """
-    _decide(folder, "reject", request=request, message=message, as_json=as_json)
+    decide(folder, "reject", request=request, message=message, as_json=as_json)
+
+
+@click.command("next")
+@click.argument("request", metavar="ID[@TIP]")
+@_why
+@as_json
+@click.pass_obj
+def next_(folder: Path, request: str, *, message: str, as_json: bool) -> None:
+    """Put a request at the head of the queue and past the ship windows, until it ships.
+
+    It counts for this tip; checks, holds and a freeze still apply. What it depends on goes along.
+    Example: gatekeeper next fix-42 -m "checkout is down"
+    """
+    name, _, tip = request.partition("@")
+    decide(folder, "next", request=name, message=message, args={"tip": tip}, as_json=as_json)
+
+
+@click.command("revert")
+@click.argument("request", metavar="ID")
+@_why
+@as_json
+@click.pass_obj
+def revert(folder: Path, request: str, *, message: str, as_json: bool) -> None:
+    """Take one shipped request out. The inverse of its change is filed as request revert-ID, in your name.
+
+    What landed since stays; where that stands on it, the files in conflict are named and nothing is changed.
+    Example: gatekeeper revert fix-42 -m "it counts orders twice"
+    """
+    decide(folder, "revert", request=request, message=message, as_json=as_json)
+
+
+@click.command("reload")
+@click.argument("site", metavar="SITE")
+@click.option("-m", "--message", default="", help="Why; it is recorded with your name.")
+@as_json
+@click.pass_obj
+def reload(folder: Path, site: str, *, message: str, as_json: bool) -> None:
+    """Restart one site on what is live, and prove that it is healthy. A changed env file is shipped first.
+
+    Example: gatekeeper reload shop -m "new mail password"
+    """
+    decide(folder, "reload", message=message, args={"site": site}, as_json=as_json)
 
 
 @click.command("repair")
@@ -115,76 +172,15 @@ def repair(folder: Path, *, message: str, as_json: bool) -> None:
     What stood there is kept below refs/gate/keep/foreign/. Look first: gatekeeper status, gatekeeper audit verify.
     Example: gatekeeper repair -m "a test wrote to the repository by hand"
     """
-    _decide(folder, "repair", message=message, as_json=as_json)
+    decide(folder, "repair", message=message, as_json=as_json)
 
 
-COMMANDS = (rollback, freeze, thaw, retry, approve, reject, repair)
+COMMANDS = (rollback, freeze, thaw, abort, retry, approve, reject, next_, revert, reload, repair)
 
 
-def _decide(
-    folder: Path,
-    verb: str,
-    *,
-    request: str | None = None,
-    message: str = "",
-    args: dict[str, str] | None = None,
-    as_json: bool,
-) -> None:
-    home = gate_in(folder)
-    asked: dict[str, Any] = {"verb": verb, "id": request, "message": message, "args": args or {}}
-    try:
-        written = _by_ourselves(home, asked)
-    except GateError as problem:
-        if problem.exit is not Exit.LOCKED:
-            raise
-        written = _through_the_door(home, asked)
-    status, text = outcome(written)
-    if as_json:
-        print_json(event=written.record.event, text=text, exit=int(status), data=written.record.data)
-    else:
-        click.echo(text, err=status is not Exit.DONE)
-        if taken := written.record.data.get("takes_out"):
-            click.echo(f"It takes out {', '.join(taken)}.")
-    raise click.exceptions.Exit(status)
-
-
-def _by_ourselves(home: Home, asked: dict[str, Any]) -> Written:
-    with opening.locked(home) as held, closing(Cancel()) as brake:
-        decision = Decision(
-            key=spool.new_key(),
-            verb=asked["verb"],
-            actor=door.ourselves(),
-            at=utc(time.time()),
-            message=asked["message"],
-            id=RequestId(asked["id"]) if asked["id"] else None,
-            args=asked["args"],
-        )
-        spool.decide(home.spool, decision)
-        loop.beat_once(home, held, brake, tell=lambda line: click.echo(line, err=True))
-    written = _find(home, decision.key)
-    if written is None:
-        raise GateError("It was written down, but could not be carried out yet.", hints=("gatekeeper tick",))
-    return written
-
-
-def _through_the_door(home: Home, asked: dict[str, Any]) -> Written:
-    try:
-        key = door.ask(home, asked)
-    except OSError as problem:
-        raise GateError(
-            f"Another Librarian holds the lock, and its door does not answer ({problem}).",
-            hints=("gatekeeper status",),
-            exit=Exit.LOCKED,
-        ) from problem
-    deadline = time.monotonic() + _PATIENCE
-    while (written := _find(home, key)) is None:
-        if time.monotonic() >= deadline:
-            raise GateError("It is written down; the Librarian has not come to it yet.", exit=Exit.WAITING)
-        time.sleep(_GLANCE)
-    return written
-
-
-def _find(home: Home, key: str) -> Written | None:
-    with Git(home.repo) as git:
-        recent = records.walk(git, limit=_LOOK_BACK)
-        return next((written for written in recent if written.record.data.get("decision") == key), None)
+def _moment(folder: Path, text: str) -> str:
+    zone = ZoneInfo(opening.in_force(gate_in(folder)).config.gate.timezone)
+    found = moments.moment(text, datetime.now(UTC).astimezone(zone))
+    if found is None:
+        raise click.BadParameter('write a time to come, like "8h", "07:30" or "2026-01-31T07:30"')
+    return utc(found.timestamp())

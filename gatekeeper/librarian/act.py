@@ -1,45 +1,30 @@
 """Carries one step out. The only writes; what can be expected to go wrong is a value, not an exception."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
 from gatekeeper import messages
 from gatekeeper.config.schema import DAY
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import cargo, decisions
-from gatekeeper.librarian.checking import Checks
+from gatekeeper.librarian import cargo, decisions, filing
+from gatekeeper.librarian.hands import Hands, Tell
 from gatekeeper.librarian.observe import known_results, runs_digest, version_of
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
-from gatekeeper.model import BAD, KEEP, NO_OID, REQUESTS, RESULTS, SHIPPING, Actor, Ask, Reason, Ref, Result, State
+from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, RESULTS, SHIPPING, Oid, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step, Why
-from gatekeeper.process import Cancel
 from gatekeeper.repo import records, spool
 from gatekeeper.repo.git import Change
-from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.report import COUNTER
 from gatekeeper.ship import protocol, runs
 from gatekeeper.ship.plan import Cause, Landing
 from gatekeeper.ship.protocol import Cargo, Rebuild, Shipped, Stranded, Undone
 from gatekeeper.ship.publish import retire
 
-Tell = Callable[[str], None]
 _LOOK_BACK = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Hands:
-    """What a step is carried out with, besides the gate: what is known, how to be stopped, who is told."""
-
-    mind: Recollection
-    checks: Checks
-    cancel: Cancel
-    tell: Tell
-    knock: tuple[Cancel, ...] = ()
-    """Thrown when something new has come that need not interrupt the checks."""
 
 
 def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None:  # noqa: C901, PLR0911, PLR0912 - one line a step
@@ -50,15 +35,17 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
         case steps.Sweep(result):
             return _sweep(gate, result, hands)
         case steps.Seal(reports):
-            _seal(gate, reports)
+            _seal(gate, reports, hands.mind)
         case steps.Close(result, wished):
             return _close(gate, result, hands.tell, wished=wished)
         case steps.Expire(result):
             _expire(gate, result, hands.tell)
-        case steps.File(arrival):
-            _file(gate, arrival, hands.tell)
+        case steps.File(arrivals):
+            filing.file(gate, arrivals, hands)
         case steps.CarryOut(decision):
-            return decisions.carry_out(gate, seen, decision, hands.mind, hands.cancel, hands.tell)
+            return decisions.carry_out(gate, seen, decision, hands)
+        case steps.Thaw(commit):
+            _thaw(gate, commit, hands.tell)
         case steps.Converge(sites):
             return _converge(gate, sites, hands)
         case steps.Reconfigure(sites):
@@ -110,6 +97,9 @@ def ship(gate: Gate, freight: Cargo, tell: Tell) -> Reason | None:
         case Shipped(_, sites):
             tell(f"shipped {plan.version}: {len(sites)} sites healthy; {'; '.join(freight.intents)}")
             return None
+        case Undone(_, reason) if reason.code == "GATE-408":  # by `abort`, which is carried out next
+            tell(reason.text)
+            return None
         case Undone(_, reason) if reason.code != "GATE-404":
             raise GateError(reason.text, code=reason.code, hints=("gatekeeper tick",))
         case Undone(_, reason):
@@ -125,6 +115,14 @@ def ship(gate: Gate, freight: Cargo, tell: Tell) -> Reason | None:
             return None
         case _:
             assert_never(outcome)
+
+
+def _thaw(gate: Gate, commit: Oid, tell: Tell) -> None:
+    """The person who froze it said until when; nobody has to come back for it."""
+    gate.ledger.move(Change(FROZEN, commit, NO_OID))
+    gate.ledger.record("thawed", "The freeze has come to its end.")
+    gate.ledger.commit("thawed")
+    tell("thawed: the freeze has come to its end")
 
 
 def _try_to_ship(gate: Gate, freight: Cargo) -> protocol.Outcome:
@@ -157,12 +155,13 @@ def _sweep(gate: Gate, result: Result, hands: Hands) -> Reason | None:
     return Reason("GATE-506", text)
 
 
-def _seal(gate: Gate, reports: Iterable[str]) -> None:
+def _seal(gate: Gate, reports: Iterable[str], mind: Recollection) -> None:
     """Record what was refused, then forget it; what a kill in between left is recorded already."""
-    files = tuple(reports)
-    sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=_LOOK_BACK)}
-    known = known_results(gate, gate.git.refs(RESULTS), Recollection())
-    for entry in spool.read(gate.home.spool):
+    files = frozenset(reports)
+    look_back = _LOOK_BACK + len(files)  # a Librarian that was killed here may just have recorded them all
+    sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=look_back)}
+    known = known_results(gate, gate.git.refs(RESULTS), mind)
+    for entry in spool.read(gate.home.spool, mind.entries):
         if entry.file in files and entry.file not in sealed and entry.event in ("refused", "broken"):
             told = {"entry": entry.file}
             told |= {key: str(entry.fields.get(key, ""))[:500] for key in ("code", "ref", "old", "new", "text", "at")}
@@ -188,40 +187,9 @@ def _close(gate: Gate, result: Result, tell: Tell, *, wished: bool) -> Reason | 
         reason = Reason("GATE-502", text)
         gate.ledger.record("tampered", text, id=result.id, tip=result.tip, code="GATE-502")
     gate.ledger.result(replace(result, state=State.WITHDRAWN, reason=reason, rests_on={}))
-    gate.ledger.move(*_keep(gate, result))
+    gate.ledger.move(*filing.keep(gate, result))
     gate.ledger.commit("closed")
     return None if wished else reason
-
-
-def _file(gate: Gate, arrival: steps.Arrival, tell: Tell) -> None:
-    """Give a tip its place in the order, which is the number of its record; block at once what may not land."""
-    known = decisions.read_result(gate, arrival.id)
-    refused = arrival.asked if isinstance(arrival.asked, Reason) else None
-    ask = Ask((), "", arrival.tip) if isinstance(arrival.asked, Reason) else arrival.asked
-    result = Result(
-        id=arrival.id,
-        tip=arrival.tip,
-        attempt=known.attempt + 1 if known else 1,
-        state=State.BLOCKED if refused else State.QUEUED,
-        agent=Actor(known.agent.name, arrival.agent.assurance, known.agent.role) if known else arrival.agent,
-        ask=ask,
-        sequence=gate.ledger.next_sequence(),
-        filed_at=utc(gate.clock()),
-        updated_at="",
-        reason=refused,
-    )
-    if known and not known.state.final and known.tip != arrival.tip:
-        gate.ledger.move(*_keep(gate, known))
-    told = {"id": result.id, "tip": result.tip, "attempt": result.attempt, "surfaces": list(ask.surfaces)}
-    told |= {"intent": ask.intent, "artifact": ask.artifact, "urgency": ask.urgency, "bump": ask.bump}
-    gate.ledger.record("filed", f"{result.id} by {arrival.agent.name}: {ask.intent}", actor=arrival.agent, **told)
-    if refused:
-        gate.ledger.record("blocked", f"{result.id}: {refused.code}", id=result.id, tip=result.tip, code=refused.code)
-    gate.ledger.result(result)
-    gate.ledger.commit(f"filed {result.id}")
-    tell(f"filed: {result.id} by {arrival.agent.name} ({', '.join(ask.surfaces)}): {ask.intent}")
-    if refused:
-        tell(f"blocked: {result.id}: {refused.code} {refused.text}")
 
 
 def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
@@ -252,7 +220,7 @@ def _expire(gate: Gate, result: Result, tell: Tell) -> None:
     reason = Reason("GATE-410", messages.reason("GATE-410", state=result.state, days=f"{days:g}"))
     gate.ledger.record("expired", f"{result.id}: {reason.text}", id=result.id, tip=result.tip, code=reason.code)
     gate.ledger.result(replace(result, state=State.EXPIRED, reason=reason, rests_on={}))
-    gate.ledger.move(*_keep(gate, result), _gone(result))
+    gate.ledger.move(*filing.keep(gate, result), _gone(result))
     gate.ledger.commit("expired")
     tell(f"expired: {result.id}")
 
@@ -270,7 +238,7 @@ def _landed_elsewhere(gate: Gate, result: Result, tell: Tell) -> None:
 def _tried(gate: Gate, result: Result, tell: Tell) -> None:
     gate.ledger.record("tried", f"{result.id}: verified, not shipped as asked", id=result.id, tip=result.tip)
     gate.ledger.result(replace(result, state=State.VERIFIED, reason=None, rests_on={}))
-    gate.ledger.move(*_keep(gate, result), _gone(result))
+    gate.ledger.move(*filing.keep(gate, result), _gone(result))
     gate.ledger.commit("tried")
     tell(f"verified: {result.id}; it is not shipped, as it asked")
 
@@ -301,10 +269,3 @@ def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:
         return None
     told = "; ".join(f"{name}: {reason}" for name, reason in sick.items())
     return Reason("GATE-504", f"These sites do not run what `release` says: {told}")
-
-
-def _keep(gate: Gate, result: Result) -> tuple[Change, ...]:
-    """Keep the tip of an attempt that did not land from being pruned."""
-    ref = Ref(f"{KEEP}{result.id}/{result.attempt}")
-    old = gate.git.resolve(ref) or NO_OID
-    return (Change(ref, old, result.tip),) if old != result.tip else ()

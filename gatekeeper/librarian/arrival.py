@@ -1,34 +1,68 @@
-"""What a tip that nobody has judged yet asks for: the door's own rules, asked again by the Librarian."""
+"""What tips that nobody has judged yet ask for: the door's own rules, asked again by the Librarian."""
 
-from gatekeeper import messages
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import doors
+from gatekeeper.librarian.rules import in_words
 from gatekeeper.model import Actor, Ask, Assurance, Oid, Reason, RequestId, Result, State
 from gatekeeper.policy import admission
-from gatekeeper.policy.pushed import UNKNOWN, Claim, Facts, Refusal
+from gatekeeper.policy.pushed import UNKNOWN, Claim, Facts, Other, Refusal
 from gatekeeper.policy.step import Arrival
 from gatekeeper.policy.wishes import Wish
 from gatekeeper.repo import facts
 from gatekeeper.repo.spool import Entry
 
 _LAST = 1 << 40
+AT_ONCE = 500
+"""Tips that are judged by the same git processes: as many as their command lines and the memory easily hold."""
 
 
-def arrival(gate: Gate, request: RequestId, tip: Oid, pushed: Entry | None, known: Result | None) -> Arrival:
-    """Judge a tip: `pushed` is what the hook wrote down before the ref moved, `known` the attempt before it.
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A tip that no result tells of: what the hook wrote down before the ref moved, and the attempt before it.
 
     Without such a note (a hook that was killed, a write by hand) the tip's committer is whom it is put down to.
     """
-    gone = [list(pair) for pair in doors.taken_out(gate.git)]  # a rollback of this very heartbeat counts
-    seen = facts.collect(gate.git.call, request, tip, {**gate.policy, "taken_out": gone})
-    actor = pushed.actor if pushed is not None else _committer(gate, seen)
-    if known is not None:
-        seen = seen._replace(owner=known.agent.name)
+
+    id: RequestId
+    tip: Oid
+    pushed: Entry | None
+    known: Result | None
+
+
+def arrivals(gate: Gate, fresh: Sequence[Fresh], results: Iterable[Result] | None) -> tuple[Arrival, ...]:
+    """Judge tips in order, each as if those before it were filed already; `results` are all there are, if known."""
+    gone = [list(pair) for pair in doors.taken_out(gate.git, results)]  # a rollback of this very heartbeat counts
+    policy = {**gate.policy, "taken_out": gone}
+    found, before = list[Arrival](), dict[str, Other]()
+    for start in range(0, len(fresh), AT_ONCE):
+        some = fresh[start : start + AT_ONCE]
+        seen, others = facts.collect_all(gate.git.call, {one.id: one.tip for one in some}, policy)
+        others |= before
+        for one, known in zip(some, seen, strict=True):
+            itself = others.pop(one.id, None)
+            found.append(_arrival(gate, one, known._replace(others=tuple(others.values()))))
+            if itself is not None:
+                others[one.id] = before[one.id] = _filed(itself, found[-1])
+    return tuple(found)
+
+
+def _filed(other: Other, arrived: Arrival) -> Other:
+    state = State.BLOCKED if isinstance(arrived.asked, Reason) else State.QUEUED
+    return other._replace(agent=arrived.agent.name, state=str(state))
+
+
+def _arrival(gate: Gate, one: Fresh, seen: Facts) -> Arrival:
+    actor = one.pushed.actor if one.pushed is not None else _committer(gate, seen)
+    if one.known is not None:
+        seen = seen._replace(owner=one.known.agent.name)
     if isinstance(actor, Refusal):
-        return Arrival(request, tip, Actor("unknown"), _reason(actor))
+        return Arrival(one.id, one.tip, Actor("unknown"), in_words(actor))
     claim = Claim(actor.name, actor.assurance, actor.role)
     wish = admission.judge(seen, gate.policy, claim, sure=bool(gate.policy["agents"]))
-    return Arrival(request, tip, actor, wish.ask() if isinstance(wish, Wish) else _reason(wish))
+    return Arrival(one.id, one.tip, actor, wish.ask() if isinstance(wish, Wish) else in_words(wish))
 
 
 def imagined(arrived: Arrival, number: int, *, at: str, attempt: int = 1) -> Result:
@@ -55,7 +89,3 @@ def _committer(gate: Gate, seen: Facts) -> Actor | Refusal:
     else:
         who = admission.identify(seen.commits[0].committer if seen.commits else UNKNOWN, gate.policy)
     return who if isinstance(who, Refusal) else Actor(who.name, Assurance(who.assurance), who.role)
-
-
-def _reason(refusal: Refusal) -> Reason:
-    return Reason(refusal.code, messages.reason(refusal.code, **refusal.values), refusal.next)

@@ -143,7 +143,7 @@ def _touches(gate: Gate, train: Sequence[Stage], mind: Recollection) -> dict[Req
 
 
 def _landed(result: Result, version: Version) -> Result:
-    return replace(result, state=State.SHIPPED, reason=None, rests_on={}, version=version, not_before=None)
+    return replace(result, state=State.SHIPPED, reason=None, rests_on={}, version=version, not_before=None, ahead=None)
 
 
 def _imported(gate: Gate, commit: Oid) -> str:

@@ -19,7 +19,7 @@ from gatekeeper.model import Actor, Assurance, Decision, RequestId
 from gatekeeper.repo import spool
 from gatekeeper.repo.ledger import Clock, utc
 
-URGENT = frozenset({"rollback", "freeze", "abort"})
+URGENT = frozenset({"rollback", "freeze", "abort", "apply"})
 _LONGEST = 65536
 _PATIENCE = 5.0
 _PEER = struct.Struct("3i")
@@ -118,7 +118,7 @@ def _asker(asked: dict[str, Any], uid: int) -> Actor:
 
 def _uid(visitor: socket.socket) -> int:
     _, uid, _ = _PEER.unpack(visitor.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return person(uid)
+    return int(uid)
 
 
 def _line(line: socket.socket) -> dict[str, Any]:

@@ -22,6 +22,8 @@ def _lines(gate: Gate, seen: Snapshot) -> Iterator[str]:
     yield from _tidying(seen)
     for decision in seen.decisions:
         yield f"carry out: {decision.verb} {decision.id or ''} by {decision.actor.name}"
+    if seen.thaws:
+        yield "thaw: the freeze has come to its end"
     if seen.changed_sites:
         yield f"reconfigure: {', '.join(seen.changed_sites)}"
     if seen.ailing_sites:

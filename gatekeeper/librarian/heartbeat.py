@@ -11,9 +11,10 @@ from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import alarming, pulse
-from gatekeeper.librarian.act import Hands, act
+from gatekeeper.librarian.act import act
 from gatekeeper.librarian.alarming import Alarmed
 from gatekeeper.librarian.checking import Checks
+from gatekeeper.librarian.hands import Hands
 from gatekeeper.librarian.keeping import keep_house
 from gatekeeper.librarian.observe import observe
 from gatekeeper.librarian.recollection import Recollection

@@ -5,16 +5,19 @@ from dataclasses import replace
 
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.arrival import arrival, imagined
+from gatekeeper.librarian import doors
+from gatekeeper.librarian.arrival import AT_ONCE, Fresh, arrivals, imagined
 from gatekeeper.librarian.planning import plan
 from gatekeeper.librarian.recollection import Recollection, ground_of
+from gatekeeper.librarian.rules import in_force
 from gatekeeper.librarian.spent import ended, id_of, spent, unheard
-from gatekeeper.librarian.train import Formed, Yard
+from gatekeeper.librarian.train import Formed, Yard, as_it_is
 from gatekeeper.librarian.watch import tampering
-from gatekeeper.librarian.windows import closed
+from gatekeeper.librarian.windows import closed, thaws
 from gatekeeper.model import (
     BAD,
     FROZEN,
+    INTERRUPTED,
     RELEASE,
     REQUESTS,
     RESULTS,
@@ -23,14 +26,15 @@ from gatekeeper.model import (
     Oid,
     Ref,
     Release,
+    Request,
     RequestId,
     Result,
     State,
     Version,
 )
-from gatekeeper.policy import overdue, versions
+from gatekeeper.policy import order, overdue, versions
 from gatekeeper.policy.scene import Plan
-from gatekeeper.policy.step import Arrival, Snapshot, Standing
+from gatekeeper.policy.step import Arrival, Closed, Snapshot
 from gatekeeper.repo import results, spool
 from gatekeeper.repo.create import PLACEHOLDER
 from gatekeeper.repo.ledger import utc
@@ -57,11 +61,10 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     if foreign:
         wishes = tuple(spool.decision(entry) for entry in spool.read(gate.home.spool) if entry.event == "decision")
         return Snapshot(release, tampering=foreign, decisions=wishes)
-    entries = spool.read(gate.home.spool)
+    entries = spool.read(gate.home.spool, mind.entries)
     known = known_results(gate, refs, mind)
     open_tips = requests_in(refs)
     current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
-    arrived = _arrivals(gate, open_tips, current, known, entries, everything=imagine)
     first = Snapshot(
         release=release,
         leftovers=tuple(r for r in current.values() if r.state is State.SHIPPED and r.id not in mind.swept),
@@ -69,26 +72,35 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         vanished=tuple(r for r in known.values() if r.id not in open_tips and not ended(r)),
         withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),
         expired=overdue.expired(current.values(), now=gate.clock(), after=gate.config.gate.request_ttl),
-        arrivals=arrived,
         decisions=tuple(spool.decision(entry) for entry in entries if entry.event == "decision"),
     )
-    if not imagine and (first.leftovers or first.reports or first.vanished or first.arrivals):
-        return first  # these come before the queue, which is not merged anew for each of them
+    if not imagine and (first.leftovers or first.reports or first.vanished):
+        return first  # these come before what arrived and the queue, which are not judged and merged for each of them
+    arrived = _arrivals(gate, open_tips, current, known, entries, everything=imagine)
+    first = replace(first, arrivals=arrived)
+    if arrived and not imagine:
+        return first
     standing = [result for result in current.values() if not result.state.final]
     now = utc(gate.clock())
     standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
-    yard = Yard(gate.git, gate.config, release, mind.memory, gate.clock())
-    formed = _form(gate, refs, yard, standing, open_tips, mind)
+    policy = {**gate.policy, "taken_out": doors.taken_out(gate.git, known.values())}
+    yard = Yard(gate.git, gate.config, policy, release, mind.memory, gate.clock())
+    formed = _form(gate, refs, yard, standing, open_tips)
     changed = _changed_sites(gate, release, refs)
-    asked = release.version is None or bool(formed.queue or changed or mind.running)
+    shut = closed(gate, refs.get(FROZEN), order.with_needs(order.put_first(standing), formed.queue))
+    queue = _let_through(formed.queue, shut)
+    stopped = shut is not None and shut.stopped
+    asked = not stopped and (release.version is None or bool(queue or changed or mind.running))
     return replace(
         first,
         changed_sites=changed,
+        closed=shut,
+        thaws=thaws(gate, refs.get(FROZEN)),
         ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
         standings=formed.standings,
-        plan=plan(gate, yard, formed.queue, known.values(), mind) if asked else Plan(),
-        closed=closed(gate, FROZEN in refs),
-        bad_trees=frozenset(Oid(ref.removeprefix(BAD)) for ref in refs if ref.startswith(BAD)),
+        plan=plan(gate, yard, queue, known.values(), mind) if asked else Plan(),
+        bad_trees=_named(refs, BAD),
+        interrupted=_named(refs, INTERRUPTED),
     )
 
 
@@ -131,31 +143,36 @@ def _form(
     yard: Yard,
     standing: Iterable[Result],
     open_tips: Mapping[RequestId, Oid],
-    mind: Recollection,
 ) -> Formed:
-    present: dict[str, str] = {"release": yard.release.commit}
+    present: dict[str, str] = {"release": yard.release.commit, "rules": in_force(gate.policy)}
     present |= {f"request {id_}": tip for id_, tip in open_tips.items()}
     present |= {f"definition {name}": key for name, key in jobs.definitions(gate.config).items()}
-    bad = {ref.removeprefix(BAD) for ref in refs if ref.startswith(BAD)}
-    resting = {r.id: _as_it_is(r) for r in standing if _rests(r, present, bad)}
-    return yard.form(tuple(standing), resting, mind.first)
+    marked = {"bad": _named(refs, BAD), "interrupted": _named(refs, INTERRUPTED)}
+    resting = {r.id: as_it_is(r) for r in standing if _rests(r, present, marked)}
+    return yard.form(tuple(standing), resting, order.put_first(standing))
 
 
-def _as_it_is(result: Result) -> Standing:
-    return Standing(result, result.state, result.reason, result.rests_on)
+def _named(refs: Mapping[Ref, Oid], prefix: str) -> frozenset[Oid]:
+    """Return the trees that refs below a prefix are named after."""
+    return frozenset(Oid(ref.removeprefix(prefix)) for ref in refs if ref.startswith(prefix))
 
 
-def _rests(result: Result, present: Mapping[str, str], bad: set[str]) -> bool:
+def _let_through(queue: tuple[Request, ...], shut: Closed | None) -> tuple[Request, ...]:
+    """Outside the windows what a person put first is verified and shipped alone; the others come after it."""
+    return tuple(request for request in queue if request.id in shut.lets) if shut and shut.lets else queue
+
+
+def _rests(result: Result, present: Mapping[str, str], marked: Mapping[str, frozenset[Oid]]) -> bool:
     """Return whether a block still counts: what it rests on is as it was. A hold is judged anew on its content."""
-    if result.state is not State.BLOCKED:
+    if result.state is not State.BLOCKED and "interrupted" not in result.rests_on:
         return False
-    return all(_as_it_was(name, value, present, bad) for name, value in result.rests_on.items())
+    return all(_as_it_was(name, value, present, marked) for name, value in result.rests_on.items())
 
 
-def _as_it_was(name: str, value: str, present: Mapping[str, str], bad: set[str]) -> bool:
+def _as_it_was(name: str, value: str, present: Mapping[str, str], marked: Mapping[str, frozenset[Oid]]) -> bool:
     if name == "verdict":  # a verdict is a fact about its inputs: only `retry` takes it back
         return True
-    return value in bad if name == "bad" else present.get(name) == value
+    return value in marked[name] if name in marked else present.get(name) == value
 
 
 def _arrivals(
@@ -167,12 +184,12 @@ def _arrivals(
     *,
     everything: bool,
 ) -> tuple[Arrival, ...]:
-    """Return the first tip that is new, or all, in the order in which their pushes were written down."""
+    """Return some tips that are new, or all, in the order in which their pushes were written down."""
     pushed = {(str(e.fields.get("id")), str(e.fields.get("new"))): e for e in entries if e.event == "pushing"}
     fresh = [(id_, tip) for id_, tip in open_tips.items() if id_ not in current or _again(current[id_])]
     fresh.sort(key=lambda pair: pushed[pair].file if pair in pushed else "")
-    wanted = fresh if everything else fresh[:1]
-    return tuple(arrival(gate, id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in wanted)
+    wanted = [Fresh(id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in fresh]
+    return arrivals(gate, wanted if everything else wanted[:AT_ONCE], known.values()) if wanted else ()
 
 
 def _again(result: Result) -> bool:

@@ -8,6 +8,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.librarian.train import Memory
 from gatekeeper.model import Oid, RequestId, Result
 from gatekeeper.policy.scene import Suspect
+from gatekeeper.repo.spool import Entry
 from gatekeeper.verify import jobs
 from gatekeeper.verify.jobs import Ground, Work, digest
 
@@ -18,6 +19,8 @@ class Recollection:
 
     memory: Memory = field(default_factory=Memory)
     results: dict[Oid, Result] = field(default_factory=dict)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    """Of the spool, by file: nobody writes to one that is there."""
     toolchain: str | None = None
     grounds: dict[Oid, Ground] = field(default_factory=dict)
     """What keys rest on, by tree."""
@@ -35,7 +38,6 @@ class Recollection:
     """Refs that were to be deleted: tried once a heartbeat."""
     looked_after: bool = False
     """Sites that ail are brought back once a heartbeat, not again and again."""
-    first: tuple[RequestId, ...] = ()
 
 
 def ground(gate: Gate, tree: Oid, mind: Recollection) -> Ground:

@@ -45,6 +45,7 @@ def refile(gate: Gate, result: Result) -> Refiled | str:
         reason=None,
         version=None,
         approval=None,
+        ahead=None,
     )
     gate.ledger.move(Change(Ref(REQUESTS + result.id), NO_OID, tip))
     gate.ledger.result(again)

@@ -1,19 +1,22 @@
 """What a person sees of a gate: its requests in their order, its sites, its Librarian. Reads only, judges nothing."""
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gatekeeper.alerts import book
 from gatekeeper.alerts.book import Page
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.arrival import arrival, imagined
+from gatekeeper.librarian.arrival import Fresh, arrivals, imagined
 from gatekeeper.librarian.observe import known_results, present_release, requests_in
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
 from gatekeeper.model import FROZEN, RESULTS, Oid, Ref, Release, RequestId, Result, State
 from gatekeeper.policy import order, overdue
-from gatekeeper.repo import lock, spool
+from gatekeeper.policy.step import Arrival
+from gatekeeper.repo import frozen, lock, spool
+from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs
 from gatekeeper.sites.health import ask as ask_health
@@ -44,14 +47,6 @@ class SiteState:
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
-    """Since when, why, and until when if that was said."""
-
-    reason: str
-    since: str
-
-
-@dataclass(frozen=True, slots=True)
 class Survey:
     """The whole picture of one moment."""
 
@@ -60,7 +55,7 @@ class Survey:
     librarian: int | None
     last_beat: str | None
     next_beat: str | None
-    frozen: Frozen | None
+    frozen: Freeze | None
     tampering: tuple[str, ...]
     places: tuple[Place, ...]
     sites: tuple[SiteState, ...]
@@ -80,25 +75,26 @@ def survey(gate: Gate) -> Survey:
         shipped_at=_shipped_at(gate, release),
         librarian=lock.holder(gate.home.path),
         last_beat=beat.get("last"),
-        mode=gate.ledger.mode,
-        alerts=book.read(gate.home.alerts),
-        late=_late(beat, gate.clock()),
         next_beat=beat.get("next"),
-        frozen=_frozen(gate, refs),
+        frozen=frozen.read(gate.git, refs[FROZEN]) if FROZEN in refs else None,
         tampering=tampering(gate, refs),
         places=places(gate, refs),
         sites=_sites(gate),
+        mode=gate.ledger.mode,
+        alerts=book.read(gate.home.alerts),
+        late=_late(beat, gate.clock()),
     )
 
 
 def places(gate: Gate, refs: dict[Ref, Oid]) -> tuple[Place, ...]:
     """Return the open requests: the queue in its order, then what is blocked or held, oldest first."""
     known = known_results(gate, refs, Recollection())
-    entries = {(str(e.fields.get("id")), str(e.fields.get("new"))): e for e in spool.read(gate.home.spool)}
+    pushed = {(str(e.fields.get("id")), str(e.fields.get("new"))): e for e in spool.read(gate.home.spool)}
     tips = requests_in(refs)
-    current = [_current(gate, id_, tip, known.get(id_), entries.get((id_, tip))) for id_, tip in tips.items()]
+    fresh = [Fresh(id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in tips.items()]
+    current = _current(gate, fresh, known.values())
     waiting = [result for result in current if result.state not in OPEN_FIRST and not result.state.final]
-    ordered = order.order([as_request(result) for result in waiting])
+    ordered = order.order([as_request(result) for result in waiting], first=order.put_first(waiting))
     by_id = {result.id: result for result in current}
     queue = tuple(Place(by_id[request.id], number) for number, request in enumerate(ordered, 1))
     stuck = sorted((r for r in current if r.state in OPEN_FIRST), key=lambda r: r.sequence)
@@ -112,7 +108,7 @@ def newest(gate: Gate, refs: dict[Ref, Oid], request: RequestId) -> Result | Non
     if tip is None:
         return known.get(request)
     pushed = (e for e in spool.read(gate.home.spool) if (e.fields.get("id"), e.fields.get("new")) == (request, tip))
-    return _current(gate, request, tip, known.get(request), next(pushed, None))
+    return _current(gate, [Fresh(request, tip, next(pushed, None), known.get(request))], None)[0]
 
 
 def names(refs: dict[Ref, Oid]) -> tuple[str, ...]:
@@ -121,13 +117,22 @@ def names(refs: dict[Ref, Oid]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*requests_in(refs), *ended)))
 
 
-def _current(gate: Gate, request: RequestId, tip: Oid, known: Result | None, pushed: spool.Entry | None) -> Result:
-    """Return the result of this very tip; a tip that the Librarian has not seen is queued behind all others."""
-    if known is not None and known.tip == tip:
-        return known
-    at = str(pushed.fields["at"]) if pushed and "at" in pushed.fields else utc(gate.clock())
-    attempt = known.attempt + 1 if known else 1
-    return imagined(arrival(gate, request, tip, pushed, known), int(gate.clock()), at=at, attempt=attempt)
+def _current(gate: Gate, tips: Sequence[Fresh], known: Iterable[Result] | None) -> list[Result]:
+    """Return the result of each very tip; one that the Librarian has not seen is queued behind all others."""
+    unseen = [one for one in tips if one.known is None or one.known.tip != one.tip]
+    judged = {arrived.id: arrived for arrived in arrivals(gate, unseen, known)} if unseen else {}
+    return [_foreseen(gate, one, judged[one.id]) if one.id in judged else _told(one) for one in tips]
+
+
+def _told(one: Fresh) -> Result:
+    assert one.known is not None  # noqa: S101 - without a result it is judged
+    return one.known
+
+
+def _foreseen(gate: Gate, one: Fresh, arrived: Arrival) -> Result:
+    at = str(one.pushed.fields["at"]) if one.pushed and "at" in one.pushed.fields else utc(gate.clock())
+    attempt = one.known.attempt + 1 if one.known else 1
+    return imagined(arrived, int(gate.clock()), at=at, attempt=attempt)
 
 
 def _shipped_at(gate: Gate, release: Release) -> str | None:
@@ -143,14 +148,6 @@ def _beat(gate: Gate) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return {str(name): str(value) for name, value in said.items()} if isinstance(said, dict) else {}
-
-
-def _frozen(gate: Gate, refs: dict[Ref, Oid]) -> Frozen | None:
-    if FROZEN not in refs:
-        return None
-    text = gate.git.text("show", "-s", "--no-show-signature", "--format=%ct%x00%b", refs[FROZEN])
-    since, _, words = text.partition("\0")
-    return Frozen(" ".join(words.split()), utc(float(since)))
 
 
 def _late(beat: dict[str, str], now: float) -> float:

@@ -1,23 +1,29 @@
 """Merges the queue in the bare repository, one request on the other, and says where each stands. Moves no ref."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gatekeeper import messages
 from gatekeeper.config.schema import Config
 from gatekeeper.librarian.holds import Holds
+from gatekeeper.librarian.rules import Rules, in_force, in_words
 from gatekeeper.model import Argv, Oid, Reason, Release, Request, RequestId, Result, Stage, State
-from gatekeeper.policy import order
+from gatekeeper.policy import admission, order
+from gatekeeper.policy.pushed import Refusal
 from gatekeeper.policy.repair import push_again
 from gatekeeper.policy.step import Standing
 from gatekeeper.repo import drafts
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 from gatekeeper.repo.merge import Conflict, Merged, merge
+from gatekeeper.verify.jobs import digest
 
 _SHOWN = 5
 _AHEAD = 4
 """Trains that are looked ahead: requests behind a long queue of another surface need not wait for it."""
+_LOOKED_AT = 100
+"""Requests that are judged at least; what stands further behind a line that is full keeps its state until then."""
 _LOOKED_BACK = 500
 
 
@@ -27,7 +33,8 @@ class Memory:
 
     merges: dict[tuple[Oid, Oid], tuple[Merged | Conflict, Oid | None]] = field(default_factory=dict)
     holds: dict[Oid, Holds] = field(default_factory=dict)
-    """By the release that they are judged against."""
+    rules: dict[Oid, Rules] = field(default_factory=dict)
+    """Like the holds by the release that they are judged against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +51,15 @@ class Yard:
 
     git: Git
     config: Config
+    policy: Mapping[str, Any]
     release: Release
     memory: Memory
     now: float
     approvals: dict[RequestId, str | None] = field(default_factory=dict)
     alone: list[Request] = field(default_factory=list)
     """Requests that only try: nobody is merged on them."""
+    fresh: Mapping[str, list[str]] = field(default_factory=dict)
+    """Commits of open requests that `release` does not hold, with their parents."""
 
     @property
     def holds(self) -> Holds:
@@ -58,17 +68,29 @@ class Yard:
             self.memory.holds[self.release.commit] = Holds(self.git, self.config.hold, self.release.commit)
         return self.memory.holds[self.release.commit]
 
+    @property
+    def rules(self) -> Rules:
+        """What is known of the door's rules on the present release."""
+        if self.release.commit not in self.memory.rules:
+            self.memory.rules[self.release.commit] = Rules(self.git, self.policy)
+        return self.memory.rules[self.release.commit]
+
     def form(
         self, results: Sequence[Result], resting: Mapping[RequestId, Standing], first: Sequence[RequestId]
     ) -> Formed:
         """Merge what can be merged, in the queue's order, as far as the planner looks ahead."""
-        tips = {result.tip: result.id for result in results}
-        requests = [self._implied(as_request(r), tips) for r in results if r.id not in resting]
+        requests = self._implied([as_request(r) for r in results if r.id not in resting], results)
         known = {result.id: result for result in results}
         self.approvals = {result.id: result.approval for result in results}
         stages = [Stage(None, self.release.commit, self.release.tree)]
         standings: dict[RequestId, Standing] = dict(resting)
-        for request in order.order(requests, first=first):
+        ordered = order.order(requests, first=first)
+        for place, request in enumerate(ordered):
+            if place >= _LOOKED_AT and len(stages) > self._ahead:
+                standings[request.id] = as_it_is(known[request.id])
+                continue
+            if place % _LOOKED_AT == 0:
+                self.rules.learn([each for each in ordered[place : place + _LOOKED_AT] if each.tip in self.fresh])
             standing = self._waits(request, requests, standings, known) or self._take(
                 request, known[request.id], stages
             )
@@ -83,18 +105,46 @@ class Yard:
             outcome, commit = self._merge(stages[-1].commit, request)
             if isinstance(outcome, Conflict) or commit is None or outcome.tree == stages[-1].tree:
                 continue
-            held = self.holds.judge(request, stages[-1].tree, outcome.tree)
-            if not held.why or held.content == self.approvals.get(request.id):
+            before = stages[-1].tree
+            if self.rules.fault(request, before, outcome.tree) is not None:
+                continue
+            content, _ = self._to_approve(request, before, outcome.tree)
+            if content in ("", self.approvals.get(request.id)):
                 stages.append(Stage(request, commit, outcome.tree))
         return tuple(stages)
 
-    def _implied(self, request: Request, tips: Mapping[Oid, RequestId]) -> Request:
+    @property
+    def _ahead(self) -> int:
+        return self.config.gate.max_train * _AHEAD
+
+    def _implied(self, requests: Sequence[Request], results: Sequence[Result]) -> list[Request]:
         """A request that holds another open one's commits depends on it, blocked or not, said or not."""
-        if request.ask.depends_on is not None or len(tips) == 1:
-            return request
-        held = self.git.text("rev-list", "--topo-order", request.tip, f"^{self.release.commit}").splitlines()
-        other = next((tips[Oid(oid)] for oid in held[1:] if Oid(oid) in tips), None)
-        return request if other is None else replace(request, ask=replace(request.ask, depends_on=other))
+        tips = {result.tip: result.id for result in results}
+        self.fresh = self._own(tips)
+        found = []
+        for request in requests:
+            other = None if request.ask.depends_on is not None else self._holds(request.tip, tips)
+            found.append(request if other is None else replace(request, ask=replace(request.ask, depends_on=other)))
+        return found
+
+    def _own(self, tips: Iterable[Oid]) -> dict[str, list[str]]:
+        """Return every commit of the open requests that `release` does not hold, with its parents."""
+        wanted = "".join(f"{name}\n" for name in (*tips, f"^{self.release.commit}"))
+        lines = self.git.text("rev-list", "--parents", "--stdin", stdin=wanted.encode()).splitlines()
+        return {oid: parents for oid, *parents in (line.split() for line in lines)}
+
+    def _holds(self, tip: Oid, tips: Mapping[Oid, RequestId]) -> RequestId | None:
+        """Return the nearest other open request whose tip this one holds, along first parents first."""
+        todo, met = list(reversed(self.fresh.get(tip, []))), set[str]()
+        while todo:
+            oid = todo.pop()
+            if oid in met or oid not in self.fresh:
+                continue
+            if Oid(oid) in tips:
+                return tips[Oid(oid)]
+            met.add(oid)
+            todo += reversed(self.fresh[oid])
+        return None
 
     def _waits(
         self,
@@ -109,10 +159,10 @@ class Yard:
             return None
         if need not in known and need in self._landed(need):
             return None
-        if order.cycle(requests, request.id):
-            return Standing(
-                known[request.id], State.BLOCKED, Reason("GATE-209", f"It depends on {need}, which depends on it.")
-            )
+        circle = order.cycle(requests, request.id)
+        if circle:
+            rests_on = {f"request {id_}": known[id_].tip for id_ in circle}
+            return Standing(known[request.id], State.BLOCKED, in_words(admission.in_a_circle(circle)), rests_on)
         text = messages.reason("GATE-409", id=request.id, other=need, agent=None)
         return Standing(known[request.id], State.QUEUED, Reason("GATE-409", text.strip()))
 
@@ -123,7 +173,7 @@ class Yard:
 
     def _take(self, request: Request, result: Result, stages: list[Stage]) -> Standing:
         """Merge one request on the last stage, if it goes on it, and say where it stands."""
-        if self.git.is_ancestor(request.tip, self.release.commit) and self.release.tree != EMPTY_TREE:
+        if request.tip not in self.fresh and self.release.tree != EMPTY_TREE:
             return Standing(result, State.SHIPPED)
         last = stages[-1]
         outcome, commit = self._merge(last.commit, request)
@@ -132,13 +182,16 @@ class Yard:
         if outcome.tree == last.tree:
             text = messages.reason("GATE-208", id=request.id)
             return Standing(result, State.BLOCKED, Reason("GATE-208", text.strip(), (push_again(request.id),)))
+        refused = self._refused(request, result, outcome.tree, stages)
+        if refused is not None:
+            return refused
         held = self._held(request, result, last.tree, outcome.tree)
         if held is not None:
             return held
         assert commit is not None  # noqa: S101 - a merge without a conflict has one
         if request.ask.try_only:
             self.alone.append(request)
-        elif len(stages) <= self.config.gate.max_train * _AHEAD:
+        elif len(stages) <= self._ahead:
             stages.append(Stage(request, commit, outcome.tree))
         return Standing(result, State.QUEUED)
 
@@ -162,8 +215,25 @@ class Yard:
             return self._blocked(request, result, on_release)
         ahead = [stage.request for stage in stages[1:] if stage.request is not None]
         other = next((r for r in reversed(ahead) if self.holds.own_paths(r) & set(found.paths)), ahead[-1])
+        return self._behind(request, result, other)
+
+    def _behind(self, request: Request, result: Result, other: Request) -> Standing:
+        """It waits for what becomes of one ahead in the train."""
         text = messages.reason("GATE-409", id=request.id, other=other.id, agent=other.agent.name)
         return Standing(result, State.QUEUED, Reason("GATE-409", text.strip()))
+
+    def _refused(self, request: Request, result: Result, after: Oid, stages: Sequence[Stage]) -> Standing | None:
+        """Block what breaks a rule of the door on `release`, and let wait what does so only behind another."""
+        refusal = self.rules.fault(request, stages[-1].tree, after)
+        if refusal is None:
+            return None
+        ahead = stages[-1].request
+        if ahead is not None:
+            alone, _ = self._merge(self.release.commit, request)
+            if isinstance(alone, Merged) and self.rules.fault(request, self.release.tree, alone.tree) is None:
+                return self._behind(request, result, ahead)
+        rests_on = {"release": self.release.commit, "rules": in_force(self.policy)}
+        return Standing(result, State.BLOCKED, in_words(refusal), rests_on)
 
     def _blocked(self, request: Request, result: Result, found: Conflict) -> Standing:
         other, agent = self._other_side(request, found.paths)
@@ -194,16 +264,31 @@ class Yard:
         return None, None
 
     def _held(self, request: Request, result: Result, before: Oid, after: Oid) -> Standing | None:
-        held = self.holds.judge(request, before, after)
-        if not held.why or result.approval == held.content:
+        content, barred = self._to_approve(request, before, after)
+        if content in ("", result.approval):
             return None
-        paths = sorted(held.why)
-        text = messages.reason(
-            "GATE-406", id=request.id, files=paths[:_SHOWN], reason="; ".join(sorted(set(held.why.values())))
-        )
         steps: tuple[Argv, ...] = (("gatekeeper", "approve", f"{request.id}@{request.tip[:12]}", "-m", "…"),)
-        rests_on = {"held": held.content}
-        return Standing(result, State.HELD, Reason("GATE-406", " ".join(text.split()), steps), rests_on)
+        said = [in_words(barred)] if barred else []
+        said += self._said_of(request, before, after)
+        reason = Reason(said[0].code, " ".join(one.text for one in said), steps)
+        return Standing(result, State.HELD, reason, {"held": content})
+
+    def _to_approve(self, request: Request, before: Oid, after: Oid) -> tuple[str, Refusal | None]:
+        """Return what an approval must be bound to ("": nothing needs one), and why its agent may not ask any more."""
+        held, barred = self.holds.judge(request, before, after).content, self.rules.barred(request)
+        return (digest([held, request.tip, barred.code, barred.values]), barred) if barred else (held, None)
+
+    def _said_of(self, request: Request, before: Oid, after: Oid) -> list[Reason]:
+        held = self.holds.judge(request, before, after)
+        paths = sorted(held.why)
+        why = "; ".join(sorted(set(held.why.values())))
+        text = messages.reason("GATE-406", id=request.id, files=paths[:_SHOWN], reason=why)
+        return [Reason("GATE-406", " ".join(text.split()))] if paths else []
+
+
+def as_it_is(result: Result) -> Standing:
+    """Return the standing that moves nothing."""
+    return Standing(result, result.state, result.reason, result.rests_on)
 
 
 def as_request(result: Result) -> Request:

@@ -5,31 +5,38 @@ from zoneinfo import ZoneInfo
 
 from gatekeeper import messages
 from gatekeeper.gate import Gate
-from gatekeeper.model import FROZEN, Oid, Reason
+from gatekeeper.model import Oid, Reason, RequestId
 from gatekeeper.policy import windows
 from gatekeeper.policy.step import Closed
+from gatekeeper.repo import frozen
 from gatekeeper.repo.ledger import utc
 
 _MINUTE = timedelta(minutes=1)
 _WEEK = 7 * 24 * 60
 
 
-def closed(gate: Gate, frozen: bool) -> Closed | None:  # noqa: FBT001
-    """Return why nothing may ship at this moment, or None."""
-    if frozen:
-        message = gate.git.read(Oid(FROZEN)).split(b"\n\n", 1)[1].decode("utf-8", "replace")
-        return _closed(frozen=" ".join(message.split()))
+def thaws(gate: Gate, commit: Oid | None) -> Oid | None:
+    """Return the freeze at `commit` when the time that it was given is over."""
+    until = frozen.read(gate.git, commit).until if commit is not None else None
+    return commit if until and datetime.fromisoformat(until).timestamp() <= gate.clock() else None
+
+
+def closed(gate: Gate, freeze: Oid | None, first: frozenset[RequestId]) -> Closed | None:
+    """Return why nothing may ship at this moment, or None; who was put `first` is let past the windows."""
+    if freeze is not None:
+        found = frozen.read(gate.git, freeze)
+        return Closed(_reason(frozen=found.reason), found.until, stopped=found.stopped)
     opened = tuple(window for text in gate.config.gate.ship_windows if (window := windows.parse(text)) is not None)
     now = datetime.fromtimestamp(gate.clock(), ZoneInfo(gate.config.gate.timezone))
     if not opened or _holds(opened, now):
         return None
     until = _next_opening(opened, now)
     opens = utc(until.timestamp()) if until else None
-    return _closed(opens=opens)
+    return Closed(_reason(opens=opens), opens, lets=first)
 
 
-def _closed(*, frozen: str | None = None, opens: str | None = None) -> Closed:
-    return Closed(Reason("GATE-408", messages.reason("GATE-408", frozen=frozen, opens=opens)), opens)
+def _reason(*, frozen: str | None = None, opens: str | None = None) -> Reason:
+    return Reason("GATE-408", messages.reason("GATE-408", frozen=frozen, opens=opens))
 
 
 def _holds(opened: tuple[windows.Window, ...], moment: datetime) -> bool:

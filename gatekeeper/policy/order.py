@@ -1,9 +1,9 @@
 """The queue's order: one pure function. Urgency is not an input."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from gatekeeper.model import Request, RequestId
+from gatekeeper.model import Request, RequestId, Result
 
 
 def order(requests: Sequence[Request], *, first: Sequence[RequestId] = ()) -> tuple[Request, ...]:
@@ -22,6 +22,24 @@ def order(requests: Sequence[Request], *, first: Sequence[RequestId] = ()) -> tu
         turns[request.agent.name] += 1
     ranked.sort(key=lambda entry: entry[:3])
     return _dependencies_first([entry[3] for entry in ranked])
+
+
+def put_first(results: Iterable[Result]) -> tuple[RequestId, ...]:
+    """Return the ids that a person put to the head of the queue, the latest of them first."""
+    chosen = sorted((r for r in results if r.ahead), key=lambda r: (r.ahead or "", -r.sequence), reverse=True)
+    return tuple(result.id for result in chosen)
+
+
+def with_needs(ids: Collection[RequestId], requests: Sequence[Request]) -> frozenset[RequestId]:
+    """Return those of `ids` that are among the requests, with all that they depend on there."""
+    needs = {request.id: request.ask.depends_on for request in requests}
+    found: set[RequestId] = set()
+    for id_ in ids:
+        need: RequestId | None = id_
+        while need is not None and need in needs and need not in found:
+            found.add(need)
+            need = needs[need]
+    return frozenset(found)
 
 
 def cycle(requests: Sequence[Request], start: RequestId) -> tuple[RequestId, ...]:

@@ -63,6 +63,10 @@ class Closed:
 
     reason: Reason
     until: str | None = None
+    stopped: bool = False
+    """By `abort`: nothing is verified or reconfigured either."""
+    lets: frozenset[RequestId] = frozenset()
+    """Who may ship all the same: what a person put first goes past the windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,10 @@ class Snapshot:
     standings: tuple[Standing, ...] = ()
     plan: Plan = field(default_factory=Plan)
     closed: Closed | None = None
+    thaws: Oid | None = None
+    """The freeze that has come to the end it was given."""
+    interrupted: frozenset[Oid] = frozenset()
+    """Trees of which two ships were interrupted."""
     bad_trees: frozenset[Oid] = frozenset()
 
 
@@ -123,9 +131,9 @@ class Expire:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """Take a tip into the queue, or block it at once."""
+    """Take tips into the queue, in this order, or block them at once."""
 
-    arrival: Arrival
+    arrivals: tuple[Arrival, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +141,13 @@ class CarryOut:
     """Do what a person decided."""
 
     decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """End a freeze whose time is over."""
+
+    commit: Oid
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +216,10 @@ class Rest:
 
 
 Queue = Mark | Verify | Ship | Tried | Rest
-Step = Recover | Sweep | Seal | Close | Expire | File | CarryOut | Converge | Reconfigure | Queue
+Step = Recover | Sweep | Seal | Close | Expire | File | CarryOut | Thaw | Converge | Reconfigure | Queue
 
 
-def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule, in the order of the module's head
+def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911, PLR0912 - one line a rule, in the order of the module's head
     """Return the one thing to do now."""
     if seen.shipping is not None:
         return Recover()
@@ -220,13 +235,15 @@ def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule,
     if seen.vanished:
         return Close(seen.vanished[0], wished=seen.vanished[0].id in seen.withdrawn)
     if seen.arrivals:
-        return File(seen.arrivals[0])
-    if seen.decisions:
-        return CarryOut(min(seen.decisions, key=_urgency))
+        return File(seen.arrivals)
+    if prompt := [decision for decision in seen.decisions if decision.verb not in _AFTER_SITES]:
+        return CarryOut(min(prompt, key=_urgency))
+    if seen.thaws is not None:
+        return Thaw(seen.thaws)
     if seen.expired:
         return Expire(seen.expired[0])
-    if seen.changed_sites:
-        return _reconfigure(seen)
+    if _may_change(seen) or seen.decisions:
+        return _follow(seen)
     if seen.ailing_sites:
         return Converge(seen.ailing_sites)
     moved = next((standing for standing in seen.standings if _moved(standing)), None)
@@ -245,15 +262,29 @@ def _stop(seen: Snapshot) -> Step:
     return Rest("somebody else has written here", why)
 
 
+def _may_change(seen: Snapshot) -> bool:
+    """After an `abort` the sites go on as they are, until it is thawed."""
+    return bool(seen.changed_sites) and not (seen.closed is not None and seen.closed.stopped)
+
+
+def _follow(seen: Snapshot) -> Step:
+    """Ship how sites.toml wants the sites run; who asked about that hears once it is shipped, or is not to be."""
+    step = _reconfigure(seen) if _may_change(seen) else None
+    if seen.decisions and (step is None or isinstance(step, Rest)):
+        return CarryOut(min(seen.decisions, key=_urgency))
+    assert step is not None  # noqa: S101 - without a change there is a decision
+    return step
+
+
 def _reconfigure(seen: Snapshot) -> Step:
     """Verify `release` as sites.toml now wants it run, before any site is told so."""
     if not seen.plan.settled:
         return _verify(seen)
     red = [red for red in seen.plan.red if red.job.name.site in seen.changed_sites]
     if red:
-        said = red[0].verdict
-        text = f"sites.toml was not applied: {said.job} fails on `release` with it. {said.excerpt}".strip()
-        return Rest("sites.toml waits to be repaired", Reason("GATE-402", text))
+        return Rest(
+            "sites.toml waits to be repaired", _said_no(red[0].job, red[0].verdict, release=True, settings=True)
+        )
     return Reconfigure(seen.changed_sites)
 
 
@@ -261,6 +292,7 @@ _EXCERPT = 600
 """Characters of what a check printed that a reason holds; the kept log has the rest."""
 _SHOWN = 5
 _FIRST = ("rollback", "freeze", "abort")
+_AFTER_SITES = ("apply", "reload")
 
 
 def _urgency(decision: Decision) -> tuple[bool, str]:
@@ -284,6 +316,8 @@ def _moved(standing: Standing) -> bool:
 def _advance(seen: Snapshot) -> Step:  # noqa: PLR0911 - one line a rule
     """Blame first, as it costs nothing; start what can start before a ship, which takes a while."""
     plan = seen.plan
+    if seen.closed is not None and seen.closed.stopped:
+        return _halt(seen, seen.closed)
     if plan.guilty is not None:
         return _block(plan.guilty, seen)
     if plan.tried is not None:
@@ -311,10 +345,23 @@ def _verify(seen: Snapshot) -> Verify:
     return Verify(seen.plan.start, seen.plan.cancel, _results(seen, seen.plan.line))
 
 
+def _halt(seen: Snapshot, closed: Closed) -> Step:
+    """After an `abort` whatever waits in the queue says so, and nothing begins."""
+    for standing in seen.standings:
+        said, state = standing.result, State.VERIFIED if standing.result.state is State.VERIFIED else State.QUEUED
+        waits = standing.state is State.QUEUED and standing.reason is None
+        if waits and (said.state, said.reason, said.not_before) != (state, closed.reason, closed.until):
+            return Mark(said, state, closed.reason, not_before=closed.until)
+    return Rest(closed.reason.text)
+
+
 def _go(seen: Snapshot, ready: Ready) -> Step | None:
-    if ready.stages[-1].tree in seen.bad_trees:
+    tree, requests = ready.stages[-1].tree, _requests(ready.stages)
+    if tree in seen.bad_trees:
         return _hold_bad(seen, ready)
-    if seen.closed is None:
+    if requests and tree in seen.interrupted:
+        return _hold_interrupted(_results(seen, requests)[-1], tree)
+    if seen.closed is None or (requests and all(request.id in seen.closed.lets for request in requests)):
         return Ship(ready.stages, ready.verdicts, ready.red)
     for result in _results(seen, _requests(ready.stages)):
         if (result.state, result.reason, result.not_before) != (State.VERIFIED, seen.closed.reason, seen.closed.until):
@@ -331,6 +378,12 @@ def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
     return Mark(results[-1], State.BLOCKED, why, {"bad": tree})
 
 
+def _hold_interrupted(result: Result, tree: Oid) -> Step:
+    """Two ships of one tree that did not come to an end may be its doing: a person says whether it goes again."""
+    why = Why("GATE-406", {"tree": tree[:12]}, (("gatekeeper", "retry", result.id),))
+    return Mark(result, State.HELD, why, {"interrupted": tree})
+
+
 def _block(guilty: Guilty, seen: Snapshot) -> Step:
     result = _results(seen, (guilty.request,))[0]
     push = push_again(result.id)
@@ -345,11 +398,13 @@ def _said_no(
     verdict: Verdict,
     *,
     release: bool = False,
+    settings: bool = False,
     behind: tuple[Request, ...] = (),
     next_: tuple[Argv, ...] = (),
 ) -> Why:
-    """Return why a red job stops a request, or `release` itself."""
+    """Return why a red job stops a request, `release` itself, or the `settings` that it was to run with."""
     values: dict[str, object] = {"check": job.name.name, "site": job.name.site, "release": release}
+    values["settings"] = settings
     if verdict.outcome is Outcome.TIMED_OUT:
         return Why("GATE-403", {**values, "seconds": round(verdict.seconds)}, next_)
     excerpt = " ".join(verdict.excerpt.split())[-_EXCERPT:]

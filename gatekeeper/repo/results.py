@@ -6,6 +6,7 @@ The message is what a person and `request-deploy` read; this module alone writes
 import json
 
 from gatekeeper.model import (
+    RESULTS,
     Actor,
     Argv,
     Ask,
@@ -18,9 +19,9 @@ from gatekeeper.model import (
     SurfaceName,
     Version,
 )
-from gatekeeper.repo.git import Git
 from gatekeeper.repo import drafts
 from gatekeeper.repo.drafts import Draft
+from gatekeeper.repo.git import Git
 
 
 def draft(empty_tree: Oid, result: Result, *, at: float) -> Draft:
@@ -33,6 +34,12 @@ def read(git: Git, oid: Oid) -> Result:
     return decode(git.read(oid).split(b"\n\n", 1)[1].decode("utf-8", "replace"))
 
 
+def find(git: Git, request: RequestId) -> Result | None:
+    """Return the result of a request, or None when nothing is known of it."""
+    oid = git.resolve(RESULTS + request)
+    return None if oid is None else read(git, oid)
+
+
 def encode(result: Result) -> str:
     """Return the message: a sentence, a blank line, then `Key: value` lines, absent ones left out."""
     ask, reason = result.ask, result.reason
@@ -43,6 +50,7 @@ def encode(result: Result) -> str:
         *(("Next", json.dumps(argv)) for argv in (reason.next if reason else ())),
         ("Not-Before", result.not_before),
         ("Approval", result.approval),
+        ("Ahead", result.ahead),
         ("Id", result.id),
         ("Attempt", str(result.attempt)),
         ("Tip", result.tip),
@@ -88,6 +96,7 @@ def decode(message: str) -> Result:
         version=Version(one["Version"]) if "Version" in one else None,
         not_before=one.get("Not-Before"),
         approval=one.get("Approval"),
+        ahead=one.get("Ahead"),
     )
 
 

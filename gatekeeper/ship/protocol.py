@@ -14,9 +14,9 @@ from gatekeeper.config.load import refuse_not_yet
 from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.model import BAD, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
+from gatekeeper.model import BAD, INTERRUPTED, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
 from gatekeeper.policy.repair import push_again
-from gatekeeper.repo import records
+from gatekeeper.repo import records, spool
 from gatekeeper.repo.export import OnDisk, remove
 from gatekeeper.repo.git import Change
 from gatekeeper.ship import follow, link, room, runs
@@ -91,6 +91,8 @@ class _Failure:
     why: str
     site: str | None = None
     code: str = "GATE-404"
+    abort: str | None = None
+    """The key of the decision that stopped it."""
 
     @property
     def ours(self) -> bool:
@@ -98,7 +100,7 @@ class _Failure:
         return self.code != "GATE-404"
 
 
-def ship(gate: Gate, cargo: Cargo) -> Outcome:
+def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an outcome
     """Carry out one ship from its write-ahead to its publication, or back.
 
     Raises GateError, before any site is touched, when disk, pm2 or the sites' ports are not as they must be.
@@ -107,7 +109,7 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:
     begun = _begin(gate, cargo)
     try:
         runs.save(gate.home.next_plan, cargo.live)
-        hindered = _stage(gate, cargo) or migrate(gate, cargo.plan, cargo.live)
+        hindered = _stage(gate, cargo) or migrate(gate, cargo.plan, cargo.live) or _aborted(gate, cargo)
     except (OSError, GateError) as problem:
         return _unstaged(gate, cargo, begun, _trouble(problem))
     match hindered:
@@ -117,9 +119,11 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:
             return Rebuild(key)
         case Unmigrated(site, why):
             return _unstaged(gate, cargo, begun, _Failure(why, site))
+        case _Failure() as aborted:
+            return _unstaged(gate, cargo, begun, aborted)
     try:
         seen = _bring_live(gate, cargo)
-        failure = _sick(gate, cargo.live, seen)
+        failure = _sick(gate, cargo.live, seen) or _aborted(gate, cargo)
     except (OSError, GateError) as problem:
         failure = _trouble(problem)
     if failure is not None:
@@ -158,7 +162,7 @@ def recover(gate: Gate) -> str:
     before = live.stamp.version if live else "no version"
     ids = [landing.id for landing in plan.landings]
     if plan.cause is Cause.TRAIN and _interrupted_before(gate, plan):
-        _remember_bad(gate, plan)
+        _remember(gate, INTERRUPTED, plan)
     _end(gate, oid, "interrupted", f"{plan.version}: back on {before}", tree=plan.tree, ids=ids)
     return f"{plan.version} was interrupted before its commit point: all sites are on {before}"
 
@@ -242,6 +246,16 @@ def _sick(gate: Gate, live: LivePlan, seen: Mapping[SiteName, SiteHealth]) -> _F
     return _Failure(seen[sick].reason, sick)
 
 
+def _aborted(gate: Gate, cargo: Cargo) -> _Failure | None:
+    """Stop for an `abort` that an operator has written down; past the commit point nobody looks for one."""
+    entries = (entry for entry in spool.read(gate.home.spool) if entry.event == "decision")
+    wish = next((e for e in entries if e.fields.get("verb") == "abort" and e.actor.role == "operator"), None)
+    if wish is None:
+        return None
+    text = messages.reason("GATE-408", stopped=wish.actor.name, version=cargo.plan.version, frozen=None, opens=None)
+    return _Failure(text, code="GATE-408", abort=wish.file)
+
+
 def _trouble(problem: OSError | GateError) -> _Failure:
     if isinstance(problem, GateError):
         return _Failure(problem.text, code=problem.code or "GATE-503")
@@ -266,14 +280,20 @@ def _discard(gate: Gate) -> None:
 
 
 def _interrupted_before(gate: Gate, plan: Plan) -> bool:
-    """A tree that kills the Librarian, whatever the way, is not shipped for ever."""
-    recent = (written.record for written in records.walk(gate.git, limit=_LOOK_BACK))
-    return any(one.event == "interrupted" and one.data.get("tree") == plan.tree for one in recent)
+    """A tree that kills the Librarian, whatever the way, is not shipped for ever: only until a person says `retry`."""
+    ids = {landing.id for landing in plan.landings}
+    for written in records.walk(gate.git, limit=_LOOK_BACK):
+        one = written.record
+        if one.event == "retried" and one.data.get("id") in ids:
+            return False
+        if one.event == "interrupted" and one.data.get("tree") == plan.tree:
+            return True
+    return False
 
 
-def _remember_bad(gate: Gate, plan: Plan) -> None:
-    bad = Ref(BAD + plan.tree)
-    gate.ledger.move(Change(bad, gate.git.resolve(bad) or NO_OID, plan.candidate))
+def _remember(gate: Gate, prefix: str, plan: Plan) -> None:
+    ref = Ref(prefix + plan.tree)
+    gate.ledger.move(Change(ref, gate.git.resolve(ref) or NO_OID, plan.candidate))
 
 
 def _go_back(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure) -> Undone | Stranded:
@@ -300,9 +320,12 @@ def _undone(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure, blame: Reas
     reason = Reason(failure.code, failure.why) if failure.ours or blame is None else blame
     _requeue(gate, cargo, reason, failure)
     if not failure.ours and plan.cause is not Cause.RECONFIGURE:
-        _remember_bad(gate, plan)
+        _remember(gate, BAD, plan)
     told = {"code": reason.code, "site": failure.site, "tree": plan.tree, "why": failure.why}
-    _end(gate, begun, "ship_failed", f"{plan.version}: {reason.text}", **told)
+    if failure.abort is not None:
+        _end(gate, begun, "ship_aborted", reason.text, version=plan.version, abort=failure.abort, **told)
+    else:
+        _end(gate, begun, "ship_failed", f"{plan.version}: {reason.text}", **told)
     return Undone(failure.site, reason)
 
 

@@ -1,0 +1,108 @@
+"""Takes a decision to the Librarian: through its door when one runs, else this command is one for a heartbeat."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gatekeeper.commands.home import ASKER, gate_in
+from gatekeeper.commands.look import print_json
+from gatekeeper.errors import Exit, GateError
+from gatekeeper.home import Home
+from gatekeeper.librarian import door, loop, opening
+from gatekeeper.librarian.decisions import outcome
+from gatekeeper.model import Actor, Decision, RequestId
+from gatekeeper.process import Cancel
+from gatekeeper.repo import lock, records, spool
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.ledger import utc
+from gatekeeper.repo.records import Written
+
+_GLANCE = 0.2
+_PATIENCE = 600.0
+_LOOK_BACK = 200
+
+
+def decide(
+    folder: Path,
+    verb: str,
+    *,
+    request: str | None = None,
+    message: str = "",
+    args: dict[str, str] | None = None,
+    as_json: bool,
+    **more: Any,
+) -> None:
+    """Have it carried out, print what came of it (`more` goes into the JSON), and end with its status."""
+    home = gate_in(folder)
+    asked: dict[str, Any] = {"verb": verb, "id": request, "message": message, "args": args or {}}
+    asker: Actor | None = click.get_current_context().meta.get(ASKER)
+    written = _here(home, asked) if asker is None else _for(asker, home, asked)
+    status, text = outcome(written)
+    if as_json:
+        print_json(event=written.record.event, text=text, exit=int(status), data=written.record.data, **more)
+    else:
+        click.echo(text, err=status is not Exit.DONE)
+        if taken := written.record.data.get("takes_out"):
+            click.echo(f"It takes out {', '.join(taken)}.")
+    raise click.exceptions.Exit(status)
+
+
+def _here(home: Home, asked: dict[str, Any]) -> Written:
+    try:
+        return _by_ourselves(home, asked)
+    except GateError as problem:
+        if problem.exit is not Exit.LOCKED:
+            raise
+        return _through_the_door(home, asked)
+
+
+def _for(asker: Actor, home: Home, asked: dict[str, Any]) -> Written:
+    """Hand on what somebody decided who came through a door: the Librarian that runs carries it out, or nobody."""
+    if lock.holder(home.path) is None:
+        raise GateError("The Librarian does not run, so nobody can carry it out.", hints=("gatekeeper run",))
+    return _through_the_door(home, {**asked, "by": spool.fields_of(asker)})
+
+
+def _by_ourselves(home: Home, asked: dict[str, Any]) -> Written:
+    with opening.locked(home) as held, closing(Cancel()) as brake:
+        decision = Decision(
+            key=spool.new_key(),
+            verb=asked["verb"],
+            actor=door.ourselves(),
+            at=utc(time.time()),
+            message=asked["message"],
+            id=RequestId(asked["id"]) if asked["id"] else None,
+            args=asked["args"],
+        )
+        spool.decide(home.spool, decision)
+        loop.beat_once(home, held, brake, tell=lambda line: click.echo(line, err=True))
+    written = _find(home, decision.key)
+    if written is None:
+        raise GateError("It was written down, but could not be carried out yet.", hints=("gatekeeper tick",))
+    return written
+
+
+def _through_the_door(home: Home, asked: dict[str, Any]) -> Written:
+    try:
+        key = door.ask(home, asked)
+    except OSError as problem:
+        raise GateError(
+            f"Another Librarian holds the lock, and its door does not answer ({problem}).",
+            hints=("gatekeeper status",),
+            exit=Exit.LOCKED,
+        ) from problem
+    deadline = time.monotonic() + _PATIENCE
+    while (written := _find(home, key)) is None:
+        if time.monotonic() >= deadline:
+            raise GateError("It is written down; the Librarian has not come to it yet.", exit=Exit.WAITING)
+        time.sleep(_GLANCE)
+    return written
+
+
+def _find(home: Home, key: str) -> Written | None:
+    with Git(home.repo) as git:
+        recent = records.walk(git, limit=_LOOK_BACK)
+        return next((written for written in recent if written.record.data.get("decision") == key), None)
