@@ -39,6 +39,11 @@ def explain(code: str) -> str | None:
     return page.read_text("utf-8") if code.replace("-", "").isalnum() and page.is_file() else None
 
 
+def title(code: str) -> str:
+    """Return what a code is about, in a few words: the first line of its page."""
+    return (explain(code) or "").partition("\n")[0].partition(": ")[2]
+
+
 def compiled() -> dict[str, list[Any]]:
     """Return every template of the hooks as `policy.answer.render` takes it; ValueError for one that is too clever."""
     root = folder("templates")

@@ -63,6 +63,7 @@ def _cause(news: str, known: Known, place: Place) -> dict[str, Any]:
         "news": news,
         "scope": cause.scope,
         "code": cause.code,
+        "about": messages.title(cause.code),
         "id": cause.id,
         "since": datetime.fromtimestamp(int(known.seen), UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commands": [typed(("gatekeeper", "--gate", str(place.home.path), *argv)) for argv in choices(cause)],

@@ -19,12 +19,12 @@ _CODE = re.compile(r"(?:GATE-?)?([0-9]+)", re.IGNORECASE)
 def explain(code: str | None, *, as_json: bool) -> None:
     """Say what CODE means and what to do. Without CODE: list all codes."""
     if code is None:
-        titles = {known: _title(_page(known)) for known in codes()}
+        titles = {known: messages.title(known) for known in codes()}
         found: dict[str, object] = {"codes": [{"code": known, "title": title} for known, title in titles.items()]}
         text = "\n".join(f"{known}  {title}" for known, title in titles.items())
     else:
         text = _page(code).rstrip("\n")
-        found = {"code": _spelled(code), "title": _title(text), "text": text}
+        found = {"code": _spelled(code), "title": messages.title(_spelled(code)), "text": text}
     click.echo(json.dumps({"schema": 1, **found}) if as_json else text)
 
 
@@ -49,8 +49,3 @@ def _spelled(code: str) -> str:
     """Return the code as pages are named: 202, gate-202 and GATE202 are GATE-202."""
     number = _CODE.fullmatch(code)
     return f"GATE-{number[1]}" if number else code.upper()
-
-
-def _title(page: str) -> str:
-    """Return what the first line says after the code."""
-    return page.partition("\n")[0].partition(": ")[2]

@@ -12,6 +12,8 @@ from gatekeeper.policy.alerting import DAY
 
 from .listener import SECRET, Heard
 
+UNREACHABLE = "pm2, a host, a mirror or an alert address cannot be reached"
+
 
 def addresses(gate: Gatehouse, *lines: str, mode: int = 0o600) -> None:
     file = gate.home.var / "alerts"
@@ -42,10 +44,10 @@ def test_a_conflict_is_one_alert_one_reminder_and_one_end(gate: Gatehouse, heard
     gate.tick()
     assert gate.code("clash-2") == "GATE-401"
     (alert,) = heard.messages
-    assert alert["title"].endswith("] GATE-401 clash-2")
+    assert alert["title"].endswith("] GATE-401 clash-2, a conflict")
     assert (alert["type"], heard.pings) == ("warning", [f"/{SECRET}"])
     for words in (
-        "NEW GATE-401 request clash-2 of agent-two",
+        "NEW GATE-401 (a conflict) request clash-2 of agent-two",
         "sites/web/page.txt",
         f"Not changed by it: `release` and the sites, which are on {gate.version}.",
         f"-> gatekeeper --gate {gate.home.path} retry clash-2",
@@ -59,7 +61,7 @@ def test_a_conflict_is_one_alert_one_reminder_and_one_end(gate: Gatehouse, heard
     gate.tick()
     assert (len(heard.messages), len(heard.pings)) == (1, 2)
     gate.tick(clock=lambda: time.time() + DAY + 60)
-    assert [title.rpartition("] ")[2] for title in heard.titles[1:]] == ["still open: GATE-401 clash-2"]
+    assert [title.rpartition("] ")[2] for title in heard.titles[1:]] == ["still open: GATE-401 clash-2, a conflict"]
     reason = gate.result("clash-2").reason
     text = reason.text if reason else ""
     assert gate.json("status")["alerts"] == {
@@ -67,8 +69,8 @@ def test_a_conflict_is_one_alert_one_reminder_and_one_end(gate: Gatehouse, heard
         "failing": [],
     }
     assert gate.decide("reject", "clash-2").event == "rejected"
-    assert [title.rpartition("] ")[2] for title in heard.titles[2:]] == ["resolved: GATE-401 clash-2"]
-    assert "RESOLVED GATE-401 request clash-2 is rejected" in heard.messages[-1]["message"]
+    assert [title.rpartition("] ")[2] for title in heard.titles[2:]] == ["resolved: GATE-401 clash-2, a conflict"]
+    assert "RESOLVED GATE-401 (a conflict) request clash-2 is rejected" in heard.messages[-1]["message"]
     assert SECRET not in gate.git("log", "--format=%B", "refs/gate/log") + "".join(gate.told)
 
 
@@ -77,7 +79,10 @@ def test_a_dead_channel_stops_nothing_and_the_others_hear_of_it(gate: Gatehouse,
     addresses(gate, dead, heard.apprise)
     conflict(gate, "dead")
     gate.tick()
-    assert [title.rpartition("] ")[2] for title in heard.titles] == ["GATE-401 dead-2", "GATE-504"]
+    assert [title.rpartition("] ")[2] for title in heard.titles] == [
+        "GATE-401 dead-2, a conflict",
+        f"GATE-504, {UNREACHABLE}",
+    ]
     assert "the alert address old-room cannot be reached" in heard.messages[1]["message"]
     gate.clone().request("goes-on", {"sites/shop/page.txt": "on it goes\n"})
     gate.tick()
@@ -92,7 +97,7 @@ def test_a_dead_channel_stops_nothing_and_the_others_hear_of_it(gate: Gatehouse,
     assert tested.stdout.splitlines()[1].startswith("ok ")
     addresses(gate, heard.apprise)
     gate.tick()
-    assert heard.titles[-1].endswith("] resolved: GATE-504")
+    assert heard.titles[-1].endswith(f"] resolved: GATE-504, {UNREACHABLE}")
     assert gate.cli("alert", "test").returncode == 0
     gate.decide("reject", "dead-2")
 
@@ -101,7 +106,7 @@ def test_a_heartbeat_that_fails_is_told_and_a_mistake_in_the_file_too(gate: Gate
     addresses(gate, heard.apprise, "what is this", mode=0o640)
     gate.home.sites_toml.write_text("[gate\n")
     gate.tick()
-    assert [title.rpartition("] ")[2] for title in heard.titles] == ["GATE-501 and 2 more"]
+    assert [title.rpartition("] ")[2] for title in heard.titles] == ["GATE-501, the configuration; and 2 more"]
     told = heard.messages[0]["message"]
     assert "sites.toml is invalid" in told
     assert "var/alerts, line 2: it is neither" in told
@@ -109,7 +114,7 @@ def test_a_heartbeat_that_fails_is_told_and_a_mistake_in_the_file_too(gate: Gate
     gate.configure()
     addresses(gate, heard.apprise)
     gate.tick()
-    assert heard.titles[-1].endswith("] resolved: GATE-501 and 2 more")
+    assert heard.titles[-1].endswith("] resolved: GATE-501, the configuration; and 2 more")
 
 
 def test_a_living_librarian_ships_while_a_channel_hangs_and_says_that_it_was_away(
@@ -126,7 +131,7 @@ def test_a_living_librarian_ships_while_a_channel_hangs_and_says_that_it_was_awa
         gate.clone().request("beside", {"sites/shop/page.txt": "beside\n"})
         until(process, "shipped v")
         (tmp_path / "let-go").touch()
-    assert [title.rpartition("] ")[2] for title in heard.titles] == ["GATE-506"]
+    assert [title.rpartition("] ")[2] for title in heard.titles] == ["GATE-506, a late heartbeat, or a stuck request"]
     assert [cause["code"] for cause in json.loads(told.read_text())["causes"]] == ["GATE-506"]
     gate.tick()
     assert gate.records("alerted")[0].data["causes"][0]["code"] == "GATE-506"

@@ -17,7 +17,7 @@ from gatekeeper.repo import mirror
 from gatekeeper.repo.git import Git
 
 from .listener import Heard
-from .test_alerts import addresses
+from .test_alerts import UNREACHABLE, addresses
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_one_that_refuses_and_one_that_hangs_alert_and_stop_nothing(
     assert gate.result("sturdy").state == "shipped"
     assert refs(works)["refs/heads/release"] == gate.release
     (alert,) = heard.messages
-    assert alert["title"].endswith("] GATE-504 and 1 more")
+    assert alert["title"].endswith(f"] GATE-504, {UNREACHABLE}; and 1 more")
     assert f"the mirror {refuses} cannot be reached" in alert["message"]
     assert "pre-receive hook declined" in alert["message"]
     assert f"git://127.0.0.1:{deaf}/gate.git cannot be reached: it did not end within 2 seconds" in alert["message"]
@@ -99,7 +99,7 @@ def test_one_that_refuses_and_one_that_hangs_alert_and_stop_nothing(
     configure(gate, refuses, works)
     gate.tick()
     assert refs(refuses)["refs/heads/release"] == gate.release
-    assert heard.titles[1].endswith("] resolved: GATE-504 and 1 more")
+    assert heard.titles[1].endswith(f"] resolved: GATE-504, {UNREACHABLE}; and 1 more")
     addresses(gate)
 
 
