@@ -252,10 +252,11 @@ def _same_version(candidate: str) -> bool:
 
 
 @contextmanager
-def user(name: str) -> Iterator[User]:
-    """Make a Unix user, and remove it at the end."""
+def user(name: str, home: Path = Path("/nonexistent")) -> Iterator[User]:
+    """Make a Unix user, and remove it at the end; sshd trusts nothing above its home."""
     unique = f"gk-{token_hex(3)}-{name}"[:31]
-    _retried("useradd", "--system", "--no-create-home", "--user-group", "--shell", "/bin/sh", "-p", "*", unique)
+    options = ("--system", "--no-create-home", "--user-group", "--shell", "/bin/sh", "-p", "*", "-d", str(home))
+    _retried("useradd", *options, unique)
     try:
         seen = pwd.getpwnam(unique)
         yield User(unique, seen.pw_uid, seen.pw_gid)
@@ -282,10 +283,10 @@ def build(*more: str, keys: bool = False, live: bool = True) -> Iterator[Enforce
     python()
     with ExitStack() as stack:
         names = ("librarian", *AGENTS, OPERATOR, STRANGER)
-        users = {name: stack.enter_context(user(name)) for name in names}
         root = Path(tempfile.mkdtemp(prefix="gk-", dir="/tmp"))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         root.chmod(0o755)
+        users = {name: stack.enter_context(user(name, root / "gate")) for name in names}
         gate = Enforced(root, users)
         _make(gate, *more, keys=keys)
         if live:

@@ -1,10 +1,12 @@
 """`gatekeeper shell AGENT`: what sshd runs for an agent's key, instead of whatever the client asked for."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import click
 
+from gatekeeper.commands import visit
 from gatekeeper.commands.home import gate_in
 from gatekeeper.doors import shell as door
 
@@ -17,5 +19,6 @@ def shell(folder: Path, agent: str) -> None:
 
     Example: gatekeeper --gate /srv/gate shell codex-1
     """
-    asked = os.environ.get("SSH_ORIGINAL_COMMAND", "")
-    raise click.exceptions.Exit(door.serve(gate_in(folder), agent, asked, os.environ.get("GIT_PROTOCOL")))
+    home, asked = gate_in(folder), os.environ.get("SSH_ORIGINAL_COMMAND", "")
+    verbs = (visit.VERBS, partial(visit.behind, home))
+    raise click.exceptions.Exit(door.serve(home, agent, asked, os.environ.get("GIT_PROTOCOL"), verbs))

@@ -2,9 +2,11 @@
 
 import shlex
 import sys
+from collections.abc import Set as AbstractSet
 
 from gatekeeper.doors import serve as git
 from gatekeeper.doors import visitor
+from gatekeeper.doors.local import Verb
 from gatekeeper.doors.visitor import Stranger
 from gatekeeper.doors.wire import Wire
 from gatekeeper.errors import Exit
@@ -12,18 +14,28 @@ from gatekeeper.home import Home
 from gatekeeper.model import Assurance
 from gatekeeper.policy.answer import brief
 
+_STREAMS = Wire(0, 1)
 
-def serve(home: Home, agent: str, asked: str, protocol: str | None) -> int:
-    """Serve one command of a client over the standard streams; return the exit status."""
+
+def serve(home: Home, agent: str, asked: str, protocol: str | None, verbs: tuple[AbstractSet[str], Verb]) -> int:
+    """Serve one command of a client over the standard streams; return the exit status.
+
+    `verbs` are those of the command line that are open, and what runs one. Whatever path Git names, it gets this
+    gate's repository.
+    """
     who = visitor.by_name(visitor.in_force(home), agent, Assurance.KEY)
     if isinstance(who, Stranger):
         return _refuse(f"GATE-301 {who.why}")
+    open_, run = verbs
     match _words(asked):
-        case ["git-receive-pack" | "git receive-pack", _]:
-            return git.push(home, who, Wire(0, 1))
-        case ["git-upload-pack" | "git upload-pack", _]:
-            return git.fetch(home, Wire(0, 1), protocol)
-    return _refuse(f"`{brief(asked)}` is not served here; git push, fetch and clone are.")
+        case ["git-receive-pack", _]:
+            return git.push(home, who, _STREAMS)
+        case ["git-upload-pack", _]:
+            return git.fetch(home, _STREAMS, protocol)
+        case [verb, *_] as argv if verb in open_:
+            return run(who, argv)
+    what = f"`{brief(asked)}` is not served here" if asked else "This key opens no shell"
+    return _refuse(f"{what}; git push, fetch and clone are, and {', '.join(sorted(open_))}.")
 
 
 def _words(asked: str) -> list[str]:
