@@ -12,8 +12,8 @@ from gatekeeper.errors import GateError
 
 REASONS = {
     "401": ({"files": ["a.js", "b.js"], "more": 0, "other": "fix-1", "agent": "codex-2"}, "in conflict with request fix-1 (agent codex-2) in a.js, b.js."),  # noqa: E501
-    "402": ({"check": "unit", "site": "shop", "release": False, "others": ["fix-1"], "excerpt": "3 failed"}, 'check "unit" failed for shop, behind fix-1: 3 failed'),  # noqa: E501
-    "403": ({"check": "unit", "site": "", "release": True, "seconds": 300}, 'check "unit" on `release` itself did not end within 300 seconds, twice.'),  # noqa: E501
+    "402": ({"check": "unit", "site": "shop", "release": False, "settings": False, "others": ["fix-1"], "excerpt": "3 failed"}, 'check "unit" failed for shop, behind fix-1: 3 failed'),  # noqa: E501
+    "403": ({"check": "unit", "site": "", "release": True, "settings": False, "seconds": 300}, 'check "unit" on `release` itself did not end within 300 seconds, twice.'),  # noqa: E501
     "404": ({"site": "shop", "version": "v1.4.2", "problem": "no answer", "back": "v1.4.1"}, "site shop was not healthy on v1.4.2: no answer. Every site is back on v1.4.1; `release` is as it was."),  # noqa: E501
     "405": ({"by": "kim", "message": "not now"}, "kim rejected it: not now"),
     "406": ({"files": ["m/1.sql"], "reason": "schema migration"}, "held for a person's approval, because of m/1.sql: schema migration."),  # noqa: E501

@@ -18,7 +18,7 @@ from gatekeeper.policy.step import Arrival
 from gatekeeper.repo import frozen, lock, spool
 from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.ledger import utc
-from gatekeeper.ship import runs
+from gatekeeper.ship import runs, secrecy
 from gatekeeper.sites.health import ask as ask_health
 from gatekeeper.sites.target import SiteSeen
 
@@ -162,6 +162,7 @@ def _sites(gate: Gate) -> tuple[SiteState, ...]:
     if live is None:
         return ()
     seen = gate.target.observe(live.runs)
+    mask = secrecy.known(gate.home, gate.config)
     found = []
     for run in live.runs:
         site = seen[run.name]
@@ -173,7 +174,7 @@ def _sites(gate: Gate) -> tuple[SiteState, ...]:
         counts = run.mode == "static" or run.name in live.kept
         version = live.stamp.version if counts else site.version
         commit = live.stamp.commit if counts else site.commit
-        found.append(SiteState(run.name, host, site, version, commit, not problem, problem))
+        found.append(SiteState(run.name, host, site, version, commit, not problem, mask(problem)))
     return tuple(found)
 
 

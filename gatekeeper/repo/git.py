@@ -83,7 +83,10 @@ class Git(AbstractContextManager["Git"]):
     ) -> process.Done:
         """Run `git ARGS` on this repository; any status but `allowed` is a GateError with git's own words."""
         argv = ("git", f"--git-dir={self.folder}", *args)
-        done = process.run(argv, stdin=stdin, env=process.clean_environment(env), pass_fds=pass_fds)
+        literal = {"GIT_LITERAL_PATHSPECS": "1"}  # a file may be named `:(glob)x`
+        done = process.run(
+            argv, stdin=stdin, env=process.clean_environment({**literal, **(env or {})}), pass_fds=pass_fds
+        )
         if done.status not in allowed:
             said = done.errors.decode("utf-8", "replace").strip() or f"status {done.status}"
             raise GateError(f"git {args[0]} failed in {self.folder}: {said}", code=_fault(said, self.folder))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TREE = "40000"
 LINK = "120000"
 SUBMODULE = "160000"
+MALFORMED = "malformed"
+"""In place of a mode: the name has a slash, is empty or stands there twice; `receive.fsckObjects` refuses it too."""
 _SMALL = 1024
 """An LFS pointer is smaller than this by its specification."""
 _LONGEST_LINK = 4096
@@ -96,7 +98,8 @@ def _parse(content: bytes, width: int) -> Folder:
         name = content[space + 1 : end].decode("utf-8", "surrogateescape")
         mode = content[at:space].decode("ascii", "replace").lstrip("0")
         at = end + 1 + width
-        found[name] = Node(mode, content[end + 1 : at].hex())
+        sound = name not in found and name and "/" not in name
+        found[name] = Node(mode if sound else MALFORMED, content[end + 1 : at].hex())
     return found
 
 

@@ -10,6 +10,7 @@ from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import Oid
+from gatekeeper.ship import secrecy
 from gatekeeper.ship.plan import Cause, Plan
 from gatekeeper.ship.runs import LivePlan, load
 from gatekeeper.sites.migration import Ended
@@ -59,10 +60,11 @@ def _run(gate: Gate, site: Site, run: SiteRun, live: LivePlan) -> Unmigrated | N
         ended = gate.target.migrate(run, stamp, site.migrate, gate.home.releases / live.folder / site.path)
     except GateError as problem:  # whoever runs the site could not be asked, or died with it
         ended = Ended(problem.text, b"", 0.0)
-    log = f"migrate-{stamp.version}-{run.name}.log"  # it may tell secrets: it stays here, and only its name is recorded
+    mask = secrecy.known(gate.home, gate.config)
+    wrong = mask(ended.problem)
+    log = f"migrate-{stamp.version}-{run.name}.log"
     gate.home.logs.mkdir(parents=True, exist_ok=True)
-    (gate.home.logs / log).write_bytes(ended.output)
+    (gate.home.logs / log).write_text(mask(ended.output.decode("utf-8", "replace")), "utf-8")
     told: dict[str, Any] = {"site": run.name, "version": stamp.version, "seconds": round(ended.seconds, 3), "log": log}
-    event = "migration_failed" if ended.problem else "migrated"
-    gate.ledger.record(event, f"{run.name}: {ended.problem or 'done'}", **told)
-    return Unmigrated(run.name, f"{ended.problem}; what it printed is in var/logs/{log}") if ended.problem else None
+    gate.ledger.record("migration_failed" if wrong else "migrated", f"{run.name}: {wrong or 'done'}", **told)
+    return Unmigrated(run.name, f"{wrong}; what it printed is in var/logs/{log}") if wrong else None

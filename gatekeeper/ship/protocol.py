@@ -19,7 +19,7 @@ from gatekeeper.policy.repair import push_again
 from gatekeeper.repo import records, spool
 from gatekeeper.repo.export import OnDisk, remove
 from gatekeeper.repo.git import Change
-from gatekeeper.ship import follow, link, room, runs
+from gatekeeper.ship import follow, link, room, runs, secrecy
 from gatekeeper.ship import plan as plans
 from gatekeeper.ship.migrate import Unmigrated, migrate
 from gatekeeper.ship.plan import Cause, Phase, Plan
@@ -111,7 +111,7 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an ou
         runs.save(gate.home.next_plan, cargo.live)
         hindered = _stage(gate, cargo) or migrate(gate, cargo.plan, cargo.live) or _aborted(gate, cargo)
     except (OSError, GateError) as problem:
-        return _unstaged(gate, cargo, begun, _trouble(problem))
+        return _unstaged(gate, cargo, begun, _trouble(gate, problem))
     match hindered:
         case Changed(key):
             _discard(gate)
@@ -125,7 +125,7 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an ou
         seen = _bring_live(gate, cargo)
         failure = _sick(gate, cargo.live, seen) or _aborted(gate, cargo)
     except (OSError, GateError) as problem:
-        failure = _trouble(problem)
+        failure = _trouble(gate, problem)
     if failure is not None:
         return _go_back(gate, cargo, begun, failure)
     try:
@@ -134,7 +134,7 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an ou
     except (OSError, GateError) as problem:
         if gate.git.resolve(SHIPPING) != begun:  # the ref moved, whatever was said of it: from here on only forward
             raise
-        return _go_back(gate, cargo, begun, _trouble(problem))
+        return _go_back(gate, cargo, begun, _trouble(gate, problem))
     publish(gate, point)
     return Shipped(cargo.plan, seen)
 
@@ -243,7 +243,7 @@ def _sick(gate: Gate, live: LivePlan, seen: Mapping[SiteName, SiteHealth]) -> _F
     if any(run.name == sick and gate.target.shares_dead_daemon(run) for run in live.runs):
         text = messages.reason("GATE-504", what="pm2's daemon", problem="it ended while the sites were reloaded")
         return _Failure(text, code="GATE-504")
-    return _Failure(seen[sick].reason, sick)
+    return _Failure(_masked(gate, seen[sick].reason), sick)
 
 
 def _aborted(gate: Gate, cargo: Cargo) -> _Failure | None:
@@ -256,9 +256,9 @@ def _aborted(gate: Gate, cargo: Cargo) -> _Failure | None:
     return _Failure(text, code="GATE-408", abort=wish.file)
 
 
-def _trouble(problem: OSError | GateError) -> _Failure:
+def _trouble(gate: Gate, problem: OSError | GateError) -> _Failure:
     if isinstance(problem, GateError):
-        return _Failure(problem.text, code=problem.code or "GATE-503")
+        return _Failure(_masked(gate, problem.text), code=problem.code or "GATE-503")
     return _Failure(messages.reason("GATE-503", problem=str(problem)), code="GATE-503")
 
 
@@ -351,12 +351,17 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
     try:
         seen = _converge(gate, live, file=gate.home.live_plan)
     except (OSError, GateError) as problem:
-        return f"going back to {live.stamp.version} failed: {problem}"
+        return _masked(gate, f"going back to {live.stamp.version} failed: {problem}")
     sick = {name: site.reason for name, site in seen.items() if not site.healthy}
     if not sick:
         return None
     told = "; ".join(f"{name}: {reason}" for name, reason in sick.items())
-    return f"going back to {live.stamp.version} failed too ({told})."
+    return _masked(gate, f"going back to {live.stamp.version} failed too ({told}).")
+
+
+def _masked(gate: Gate, text: str) -> str:
+    """What a site or pm2 says may hold what only they should know."""
+    return secrecy.known(gate.home, gate.config)(text)
 
 
 def _converge(gate: Gate, live: LivePlan, *, file: Path) -> Mapping[SiteName, SiteHealth]:

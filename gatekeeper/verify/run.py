@@ -16,7 +16,7 @@ from gatekeeper.process import Cancel
 from gatekeeper.repo.export import export, remove
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import utc
-from gatekeeper.ship import runs
+from gatekeeper.ship import runs, secrecy
 from gatekeeper.sites.run import Stamp
 from gatekeeper.verify import store
 from gatekeeper.verify.boot import BootSpec, boot
@@ -154,11 +154,12 @@ def _verdict(gate: Gate, work: Work, said: _Said, attempt: int) -> Verdict:
     ran = said.ran
     timed_out = ran.timed_out and work.site is None
     outcome = Outcome.TIMED_OUT if timed_out else Outcome.FAILED if said.wrong else Outcome.PASSED
-    text = ran.output.decode("utf-8", "replace")
+    mask = secrecy.known(gate.home, gate.config)
+    text, wrong = mask(ran.output.decode("utf-8", "replace")), mask(said.wrong)
     name = f"{work.job.key}-{attempt}.log"
     gate.home.logs.mkdir(parents=True, exist_ok=True)
     with fault.step("write: check log"):
-        (gate.home.logs / name).write_text(f"{text}\n{said.wrong}\n" if said.wrong else text, "utf-8")
+        (gate.home.logs / name).write_text(f"{text}\n{wrong}\n" if wrong else text, "utf-8")
     return Verdict(
         key=work.job.key,
         job=str(work.job.name),
@@ -167,7 +168,7 @@ def _verdict(gate: Gate, work: Work, said: _Said, attempt: int) -> Verdict:
         seconds=round(ran.seconds, 3),
         sandbox=f"{gate.config.verify.sandbox} ({ran.limits}, {'own' if ran.own_user else 'same'} user)",
         log=name,
-        excerpt="" if outcome is Outcome.PASSED else _excerpt(f"{text.rstrip()}\n{said.wrong}"),
+        excerpt="" if outcome is Outcome.PASSED else _excerpt(f"{text.rstrip()}\n{wrong}"),
         output=said.output,
     )
 

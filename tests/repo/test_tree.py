@@ -144,6 +144,15 @@ def test_a_name_that_is_no_utf8(git: Git) -> None:
     assert [entry.path for entry in change.entries] == ["\udcff"]
 
 
+@pytest.mark.parametrize("names", [("a", "a"), ("a/b",), ("",)], ids=["twice", "slash", "empty"])
+def test_a_folder_that_no_git_would_write_is_marked(git: Git, names: tuple[str, ...]) -> None:
+    """So that the rule on modes refuses it, should Git ever not."""
+    oid = blob(git, b"x")
+    content = b"".join(f"100644 {name}\0".encode() + bytes.fromhex(oid) for name in names)
+    root = git(["hash-object", "-w", "-t", "tree", "--literally", "--stdin"], content).decode().strip()
+    assert [entry.mode for entry in tree.compare(git, EMPTY, root, LIMITS).entries] == [tree.MALFORMED]
+
+
 def test_git_that_fails_raises(tmp_path: Path) -> None:
     runner = childgit.runner(str(tmp_path), os.environ)
     with pytest.raises(childgit.GitFailed, match="git rev-parse ended with 128"):
