@@ -1,5 +1,6 @@
 """Opens a gate for writing: takes the lock, loads what is in force, clears what a dead Librarian left behind."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -112,5 +113,15 @@ def target(home: Home, config: Config) -> Fleet:
 def locked(home: Home) -> Iterator[Lock]:
     """Hold the gate's lock, with what a dead holder left cleared away."""
     with lock.hold(home.path) as held:
+    _refuse_root(home)
         clear_leftovers(home)
         yield held
+
+
+def _refuse_root(home: Home) -> None:
+    """Raise GateError for root in another user's gate: its Librarian could not write what root would leave there."""
+    owner = home.path.stat().st_uid
+    if os.geteuid() == 0 and owner != 0:
+        name = standing.user_of(owner)
+        hint = f"sudo -u {name} gatekeeper --gate {home.path} …"
+        raise GateError(f"This gate is {name}'s, and root would leave files that {name} cannot write.", hints=(hint,))

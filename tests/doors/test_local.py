@@ -136,6 +136,15 @@ def test_operators_decide_through_the_door_and_nobody_else(gate: Enforced) -> No
     assert (record.actor.name, record.actor.assurance, record.actor.role) == (OPERATOR, "kernel", "operator")
 
 
+def test_root_leaves_nothing_in_the_librarians_gate(gate: Enforced) -> None:
+    argv = [sys.executable, "-m", "gatekeeper", "--gate", str(gate.home.path), "tick"]
+    done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"sudo -u {gate.librarian.name}" in done.stderr
+    owners = {path.lstat().st_uid for path in gate.home.var.rglob("*")}
+    assert owners == {gate.librarian.uid}
+
+
 def test_request_deploy_goes_through_the_door(gate: Enforced) -> None:
     clone = gate.clone("codex-1")
     clone.commit({"sites/docs/index.html": "by request-deploy\n"})
