@@ -22,7 +22,7 @@ from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.sites.target import SiteSeen
 from gatekeeper.sites.watch import SiteHealth
 
-_GLANCE = 10.0
+_GLANCE = 5.0
 _QUICK = 60.0
 _COPYING = 600.0
 _BACK = 3.0

@@ -204,7 +204,7 @@ def _tame(value: Any, most: int) -> Any:
             return "".join(letter if letter.isprintable() else "?" for letter in value[:most])
         case dict():
             return {_tame(key, most): _tame(one, most) for key, one in value.items()}
-        case list():
+        case list() | tuple():
             return [_tame(one, most) for one in value]
         case int() | float() if not abs(value) < _MOST_NUMBER:
             raise ValueError("a number is out of all bounds")

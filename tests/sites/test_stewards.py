@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import socket
 import stat
 import subprocess
@@ -101,6 +102,8 @@ def test_a_ship_and_a_rollback(house: Household) -> None:
 
 def test_without_its_steward_a_site_goes_on_and_nothing_ships(house: Household) -> None:
     before = house.answers()
+    house.stewards["shop"].send_signal(signal.SIGSTOP)
+    assert (house.states()["shop"]["pm2"], house.states()["blog"]["pm2"]) == ("unreachable", "online")
     house.end("shop")
     assert (house.states()["shop"]["pm2"], house.states()["shop"]["healthy"]) == ("unreachable", False)
     house.request("waits", page("blog", "waits"))
