@@ -13,6 +13,7 @@ from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.public import without_secrets
 from gatekeeper.config.schema import Config
 from gatekeeper.config.written import as_toml
+from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.librarian import doors
@@ -112,8 +113,8 @@ def target(home: Home, config: Config) -> Fleet:
 @contextmanager
 def locked(home: Home) -> Iterator[Lock]:
     """Hold the gate's lock, with what a dead holder left cleared away."""
-    with lock.hold(home.path) as held:
     _refuse_root(home)
+    with lock.hold(home.path) as held:
         clear_leftovers(home)
         yield held
 
