@@ -257,6 +257,22 @@ def test_a_gigabyte_of_output_is_cut_and_says_so(tree: Path) -> None:
     assert ran.output == b"\0" * 1000 + b"\n[gate] The output was cut here: it went on after 1000 bytes.\n"
 
 
+def test_a_gigabyte_of_output_takes_no_memory(tree: Path) -> None:
+    """Beyond what is kept of it: the peak of a process that does nothing else."""
+    script = (
+        "import resource, sys; from pathlib import Path; from gatekeeper.verify.sandbox import Box, run\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "box = Box(tree=Path(sys.argv[1]))\n"
+        "def said(count): return len(run(box, ('head', '-c', str(count), '/dev/zero'), timeout=60).output)\n"
+        "few = said(2 << 20); before = peak(); many = said(1000 << 20)\n"
+        "print(few, many, peak() - before)"
+    )
+    done = process.run((sys.executable, "-c", script, str(tree)), cwd=REPOSITORY)
+    few, many, grown = map(int, done.text.split())
+    assert few == many < (1 << 20) + 100
+    assert grown < 8 << 10, "kilobytes"
+
+
 @pytest.mark.parametrize("kind", ["bubblewrap", "none"])
 @pytest.mark.parametrize(("many", "cut"), [(9, False), (10, False), (11, True), (12, True)])
 def test_output_is_cut_exactly_at_the_limit(tree: Path, kind: Kind, many: int, *, cut: bool) -> None:
