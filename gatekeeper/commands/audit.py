@@ -16,6 +16,7 @@ from gatekeeper.audit.remembered import Remembered
 from gatekeeper.audit.verify import verify as prove
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, print_json
+from gatekeeper.commands.plain import plain
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home
 from gatekeeper.model import LOG, Oid, Version
@@ -153,7 +154,7 @@ def _tell(told: Verification, *, as_json: bool) -> None:
         print_json(**_json(told))
         return
     for line in _lines(told):
-        click.echo(line)
+        click.echo(plain(line))
     bad = told.first_bad
     if bad is not None:
         where = f"; the first bad record is {bad.sequence}" if bad.sequence else ""

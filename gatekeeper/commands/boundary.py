@@ -11,6 +11,7 @@ from collections.abc import Callable
 import click
 
 import gatekeeper
+from gatekeeper.commands.plain import plain
 from gatekeeper.errors import Exit, GateError
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
@@ -49,9 +50,9 @@ def _status(said: object) -> int:
 
 def _complain(problem: GateError) -> None:
     code = f"{problem.code} " if problem.code and problem.code not in problem.text else ""
-    click.echo(f"error: {code}{problem.text}", err=True)
+    click.echo(plain(f"error: {code}{problem.text}"), err=True)
     for hint in problem.hints:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(plain(f"hint: {hint}"), err=True)
 
 
 def _bug() -> int:

@@ -9,6 +9,7 @@ import click
 
 from gatekeeper.commands.home import ASKER, gate_in
 from gatekeeper.commands.look import print_json
+from gatekeeper.commands.plain import plain
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.librarian import door, loop, opening
@@ -44,7 +45,7 @@ def decide(
     if as_json:
         print_json(event=written.record.event, text=text, exit=int(status), data=written.record.data, **more)
     else:
-        click.echo(text, err=status is not Exit.DONE)
+        click.echo(plain(text), err=status is not Exit.DONE)
         if taken := written.record.data.get("takes_out"):
             click.echo(f"It takes out {', '.join(taken)}.")
     raise click.exceptions.Exit(status)
@@ -78,7 +79,7 @@ def _by_ourselves(home: Home, asked: dict[str, Any]) -> Written:
             args=asked["args"],
         )
         spool.decide(home.spool, decision)
-        loop.beat_once(home, held, brake, tell=lambda line: click.echo(line, err=True))
+        loop.beat_once(home, held, brake, tell=lambda line: click.echo(plain(line), err=True))
     written = _find(home, decision.key)
     if written is None:
         raise GateError("It was written down, but could not be carried out yet.", hints=("gatekeeper tick",))

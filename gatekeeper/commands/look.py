@@ -1,6 +1,5 @@
 """What the looking commands share: a gate read without its lock, and how its values look as JSON."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import click
 
+from gatekeeper.commands import plain
 from gatekeeper.commands.home import gate_in
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import opening
@@ -18,7 +18,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 
 def print_json(**found: Any) -> None:
     """Print the one object that `--json` promises."""
-    click.echo(json.dumps({"schema": 1, **found}, ensure_ascii=False))
+    click.echo(plain.as_json({"schema": 1, **found}))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import click
 
 from gatekeeper import process
 from gatekeeper.commands.home import gate_in
+from gatekeeper.commands.plain import plain
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home
 from gatekeeper.librarian import loop, opening, pulse
@@ -49,10 +50,10 @@ def tick(folder: Path, *, dry_run: bool) -> None:
         return
     with opening.locked(home) as held, _bell() as bell, closing(Cancel()) as brake:
         bell.arm(brake)
-        ended = loop.beat_once(home, held, brake, tell=click.echo)
-    click.echo(f"at rest: {ended.rest}")
+        ended = loop.beat_once(home, held, brake, tell=lambda line: click.echo(plain(line)))
+    click.echo(plain(f"at rest: {ended.rest}"))
     for alarm in ended.alarms:
-        click.echo(f"error: {alarm.code} {alarm.text}", err=True)
+        click.echo(plain(f"error: {alarm.code} {alarm.text}"), err=True)
     if bell.stop.thrown:
         raise click.exceptions.Exit(Exit.INTERRUPTED)
     if ended.alarms:
@@ -63,7 +64,7 @@ def _foretell(home: Home) -> None:
     with opening.for_reading(home) as gate:
         lines = foresee(gate)
     for line in lines:
-        click.echo(line)
+        click.echo(plain(line))
     click.echo("nothing was changed")
 
 
@@ -85,5 +86,5 @@ def _bell() -> Iterator[Bell]:
 
 
 def _log(line: str) -> None:
-    sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+    sys.stderr.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {plain(line)}\n")
     sys.stderr.flush()

@@ -95,3 +95,18 @@ def test_a_file_of_git_s_own_that_is_not_sound_is_refused(gate: Gatehouse) -> No
     assert pushed.status != 0
     assert "gitmodules" in pushed.text
     assert gate.open() == set()
+
+
+def test_what_a_check_prints_moves_no_terminal(gate: Gatehouse) -> None:
+    """Wherever it is shown: while it runs, in the state, in the log, as text and as JSON."""
+    nasty = "\\033[2J\\302\\2331m\\342\\200\\256cba\\007"
+    check = '[[checks]]\nname = "nasty"\nrun = ["sh", "nasty.sh"]\npaths = ["nasty.sh"]\n'
+    gate.configure(check=check)
+    gate.clone().request("nasty", {"nasty.sh": f"printf '{nasty}\\n'; exit 1\n"})
+    ticked = gate.cli("tick")
+    shown = [gate.cli(*argv) for argv in (("show", "nasty"), ("status",), ("log",), ("show", "nasty", "--json"))]
+    assert gate.code("nasty") == "GATE-402"
+    assert "\\x1b[2J" in shown[0].stdout
+    for done in (ticked, *shown):
+        assert "".join(done.stdout.split("\n")).isprintable(), done.args
+        assert "".join(done.stderr.split("\n")).isprintable(), done.args
