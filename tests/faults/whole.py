@@ -54,10 +54,9 @@ def _release(gate: Gatehouse) -> Iterator[str]:
     live = json.loads(gate.home.live_plan.read_bytes())
     if (live["stamp"]["version"], live["stamp"]["commit"]) != (version, commit):
         yield f"live.json tells of {live['stamp']}, release is {version} {commit}"
-    for tag in gate.git("tag", "--list", "v*").split():
-        told = gate.git("cat-file", "tag", tag)
+    for told in gate.git("for-each-ref", "--format=%(refname:strip=2) %(contents)%00", "refs/tags/v*").split("\0")[:-1]:
         if "BEGIN SSH SIGNATURE" not in told:
-            yield f"tag {tag} is not signed"
+            yield f"tag {told.split()[0]} is not signed"
     gate.git("verify-tag", version)
     with Git(gate.home.repo) as git:
         for entry in git.entries(git.tree_of(git.resolve("refs/heads/release") or "0"), deep=True):  # type: ignore[arg-type]
@@ -119,13 +118,31 @@ def _requests(gate: Gatehouse) -> Iterator[str]:
             yield f"request {id_} is open at {tip[:12]} and its result tells of {known.get(id_)}"
         elif known[id_].state.final:
             yield f"request {id_} is {known[id_].state} and its ref is still there"
+    landed = _landed(gate)
     for id_, result in known.items():
         if result.state is State.SHIPPED:
-            held = gate.git("tag", "--list", "v*", "--contains", result.tip).split()
-            if result.version not in held:
-                yield f"{id_} shipped in {result.version}, but its tip is in {held}"
+            version = (
+                landed.get(result.tip) or gate.git("describe", "--contains", "--match=v*", result.tip).split("^")[0]
+            )
+            if result.version != version.partition("~")[0]:
+                yield f"{id_} shipped in {result.version}, but its tip is in {version}"
         elif not result.state.final and id_ not in open_ and not result.ask.try_only:
             yield f"{id_} is {result.state} and its ref is gone"
+
+
+def _landed(gate: Gatehouse) -> dict[str, str]:
+    """Return the first version that holds each tip which was merged by itself."""
+    lines = gate.git(
+        "log", "--first-parent", "--reverse", "--format=%P%x1f%D", "--decorate-refs=refs/tags/v*", "release"
+    )
+    found: dict[str, str] = {}
+    waiting: list[str] = []
+    for parents, _, tags in (line.partition("\x1f") for line in lines.splitlines()):
+        waiting += parents.split()[1:]
+        if tags:
+            found |= {tip: found.get(tip, tags.split(", ")[0].removeprefix("tag: ")) for tip in waiting}
+            waiting = []
+    return found
 
 
 def _disk(gate: Gatehouse) -> Iterator[str]:
@@ -148,7 +165,7 @@ def _disk(gate: Gatehouse) -> Iterator[str]:
     )
     for folder, pattern in patterns:
         yield from (f"{path} was left" for path in folder.glob(pattern))
-    commits = {gate.git("rev-parse", f"{tag}^{{commit}}")[:12] for tag in gate.git("tag", "--list", "v*").split()}
+    commits = {oid[:12] for oid in gate.git("for-each-ref", "--format=%(*objectname)", "refs/tags/v*").split()}
     for folder in home.releases.glob("[!.]*"):
         if folder.name.partition("-")[2].partition(".")[0] not in commits:
             yield f"{folder.name} is staged and was never live"

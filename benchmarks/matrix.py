@@ -1,0 +1,99 @@
+"""The crash matrix: the Librarian killed before and after every step of every scenario, and started again.
+
+Run it as `python -m benchmarks.matrix [--slots 2] [--only NAME]...` with pm2 in node_modules. After each kill the
+whole invariant is checked, and that the scenario ended as it must. It prints how often each step was struck in which
+scenario, and ends with status 1 when one kill did not converge. Each slot works on a gate of its own.
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from faults.crash import SCENARIOS, faulty_gate
+from gatehouse import Gatehouse
+
+PARTS = 4
+"""Each scenario is done in so many parts, so that slots end together."""
+
+
+@dataclass
+class Part:
+    """What a part of a scenario came to: kills by step, how long each recovery took, and what did not hold."""
+
+    name: str
+    kills: Counter[str] = field(default_factory=Counter)
+    missed: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--only", action="append", choices=list(SCENARIOS))
+    asked = parser.parse_args()
+    names, began = asked.only or list(SCENARIOS), time.monotonic()
+    with ProcessPoolExecutor(asked.slots, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(strike_part, name, part) for part in range(PARTS) for name in names]
+        parts = [_told(done.result()) for done in as_completed(running)]
+    print("\n".join(_table(names, parts)))
+    kills, missed = sum(part.kills.total() for part in parts), sum(len(part.missed) for part in parts)
+    broken = [said for part in parts for said in part.broken]
+    minutes = (time.monotonic() - began) / 60
+    print(f"\n{kills} kills in {minutes:.0f} minutes, {missed} steps not reached again, {len(broken)} not whole")
+    print("\n".join(broken))
+    return int(bool(broken))
+
+
+def strike_part(name: str, part: int) -> Part:
+    """Strike at every fourth step of a scenario from `part` on; before, after and again are steps of their own."""
+    found, scenario = Part(name), SCENARIOS[name]
+    with faulty_gate() as gate:
+        steps = scenario.passes(gate)[part::PARTS]
+    while steps:
+        with faulty_gate() as gate:
+            steps = _strike(found, gate, steps)
+    return found
+
+
+def _strike(found: Part, gate: Gatehouse, steps: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Strike until one kill does not converge; return what is left for another gate."""
+    for at, (step, nth) in enumerate(steps):
+        try:
+            hit = SCENARIOS[found.name].survives(gate, step, nth)
+        except AssertionError as problem:
+            found.broken.append(f"{found.name}: {step} ({nth})\n{str(problem)[:2000]}")
+            return list(steps[at + 1 :])
+        if hit:
+            found.kills[step.partition(" ")[2]] += 1
+        else:
+            found.missed.append(f"{step} ({nth})")
+    return []
+
+
+def _told(part: Part) -> Part:
+    print(f"{part.name}: {part.kills.total()} kills, {len(part.broken)} not whole", flush=True)
+    return part
+
+
+def _table(names: Sequence[str], parts: Iterable[Part]) -> list[str]:
+    """Return a row a step, in the order of their names, with the kills in each scenario."""
+    struck = {name: Counter[str]() for name in names}
+    for part in parts:
+        struck[part.name] += part.kills
+    rows = sorted({step for kills in struck.values() for step in kills})
+    head = [f"| step | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    body = [f"| `{step}` | {' | '.join(str(struck[name][step] or '') for name in names)} |" for step in rows]
+    foot = f"| **kills** | {' | '.join(str(struck[name].total()) for name in names)} |"
+    return [*head, *body, foot]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Many requests at once: filing them takes a fixed number of programs, and no kill beside it loses or doubles one."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from gatehouse import Gatehouse, build
+
+from faults.crash import clear, start_again, strike
+from faults.many import at_work, lay
+from faults.whole import assert_whole
+from gatekeeper.librarian import train
+from gatekeeper.model import State
+from gatekeeper.repo import facts
+from gatekeeper.repo.git import Git
+
+
+@pytest.fixture(scope="module")
+def young() -> Iterator[Gatehouse]:
+    """A gate that is not live yet."""
+    with build(("shop", "web")) as gate:
+        yield gate
+
+
+def test_thirty_are_filed_by_as_many_programs_as_three(young: Gatehouse) -> None:
+    spent = []
+    for name, count in (("first", 1), ("few", 3), ("more", 30)):
+        ids = lay(young, name, count, site="shop")
+        with at_work(young) as librarian:
+            spent.append(librarian.file())
+        filed = young.records("filed")[::-1][-count:]
+        assert [record.data["id"] for record in filed] == ids, "not in the order of the pushes"
+        assert [young.result(id_).sequence for id_ in ids] == [record.sequence for record in filed]
+    assert spent[1] == spent[2]
+
+
+def test_a_full_queue_is_looked_at_by_as_many_programs_as_a_short_one(
+    young: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands far behind a line that is full keeps its state; it is judged when the line has moved on."""
+    monkeypatch.setattr(train, "_LOOKED_AT", 8)
+    spent = []
+    for name, count in (("front", 40), ("rear", 60)):
+        lay(young, name, count, site="web")
+        with at_work(young) as librarian:
+            librarian.file()
+            before = len(librarian.processes)
+            seen = librarian.look()
+            spent.append(len(librarian.processes) - before)
+    assert spent[0] == spent[1]
+    assert len(seen.standings) == len(young.open())
+
+
+def test_each_of_many_is_seen_as_if_it_were_alone(young: Gatehouse) -> None:
+    clone = young.clone()
+    stacked = [clone.request(f"stack-{n}", {f"sites/web/stack-{n}.txt": f"{n}\n"}) for n in range(2)]
+    clone.fresh()
+    clone.git("merge", "-q", "--no-ff", "-m", "Merge", stacked[1])
+    tips = {"merge": clone.git("rev-parse", "HEAD"), "stack-0": stacked[0], "stack-1": stacked[1], "old": young.release}
+    young.git("fetch", "-q", str(clone.folder), tips["merge"])
+    policy = {"limits": {"message_bytes": 9999, "request_paths": 99, "request_depth": 9}, "taken_out": []}
+    with Git(young.home.repo) as git:
+        seen, others = facts.collect_all(git.call, tips, policy)
+        together = dict(zip(tips, seen, strict=True))
+        for id_, tip in tips.items():
+            alone = facts.collect(git.call, id_, tip, policy)
+            assert together[id_]._replace(others=alone.others) == alone
+            assert alone.others == tuple(other for name, other in others.items() if name != id_)
+    assert [commit.oid for commit in together["merge"].commits[:2]] == [tips["merge"], stacked[1]]
+    assert together["old"].commits == ()
+
+
+def test_who_has_too_many_open_is_told_so_within_one_batch(young: Gatehouse) -> None:
+    text = young.home.sites_toml.read_text()
+    young.home.sites_toml.write_text(f"{text}\n[limits]\nopen_requests = 2\n")
+    ids = lay(young, "greedy", 3, site="shop", agents=1)
+    with at_work(young) as librarian:
+        librarian.file()
+    young.home.sites_toml.write_text(text)
+    assert [young.code(id_) for id_ in ids] == [None, None, "GATE-304"]
+
+
+@pytest.mark.parametrize(
+    "step", ["before objects", "after objects", "before refs: filed N requests", "after refs: filed N requests"]
+)
+def test_a_kill_beside_the_filing_of_many(site_gate: Gatehouse, step: str) -> None:
+    """None is filed yet, or all are: once each, in the order of their pushes, with the numbers of their records."""
+    clear(site_gate)
+    start_again(site_gate)
+    ids = lay(site_gate, f"killed-{len(site_gate.records())}", 5, site="one")
+    assert strike(site_gate, [{"at": step, "do": "kill"}], "tick") < 0
+    start_again(site_gate)
+    filed = [record for record in site_gate.records("filed")[::-1] if record.data["id"] in ids]
+    assert [record.data["id"] for record in filed] == ids
+    assert [site_gate.result(id_).sequence for id_ in ids] == [record.sequence for record in filed]
+    assert Counter(site_gate.result(id_).state for id_ in ids) == {State.SHIPPED: len(ids)}
+    assert_whole(site_gate)
