@@ -9,7 +9,7 @@ import pytest
 from hooks.doorway import Clone
 
 from doors.conftest import AGENTS, SITES, Behind
-from gatekeeper.doors import serve
+from gatekeeper.doors import commands, serve
 from gatekeeper.doors.wire import FLUSH, Wire, packet
 from gatekeeper.model import Actor, Assurance
 
@@ -169,3 +169,27 @@ def test_the_folders_that_git_prunes_are_there_again(behind: Behind) -> None:
     for place in ("refs/heads/request", "logs/refs/heads/request"):
         shutil.rmtree(behind.home.repo / place, ignore_errors=True)
     assert behind.file("fix-1").code is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "sound"),
+    [
+        (command(b"refs/heads/request/x"), True),
+        (packet(b"shallow " + OID) + command(b"refs/heads/request/x") + command(b"refs/tags/y", more=b"\n"), True),
+        (command(b"refs/heads/request/x\nforged"), False),
+        (command(b"refs/heads/request/x") + command(b"refs/heads/request/y", more=b"\0z"), False),
+        (command(b"refs/heads/request/x", new=b"1" * 41), False),
+        (command(b""), False),
+        (packet(b"push-cert" + ABILITIES), False),
+    ],
+)
+def test_what_receive_pack_gets_to_see(sent: bytes, *, sound: bool) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, sent + FLUSH + FLUSH)
+    os.close(writer)
+    push = commands.read(Wire(reader, -1))
+    os.close(reader)
+    assert push.sound is sound
+    assert push.deletion is None
+    assert push.raw == sent + FLUSH + FLUSH
+    assert bool(push.lines) is sound
