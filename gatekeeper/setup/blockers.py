@@ -59,18 +59,10 @@ def _unreachable(ground: Ground, facts: Facts) -> Iterator[Blocker]:
 
 
 def _sites(ground: Ground) -> Iterator[Blocker]:
-    first: dict[str, str] = {}
     for name, site in ground.config.sites.items():
-        key, line = dotted("sites", name), f'user = "site-{name[:27]}"'
         if site.host is None and site.mode != "static" and not site.user:
-            yield Blocker(f'Site "{name}" has no user: its code would run as the Librarian.', f"In [{key}]: {line}")
-        if site.user and first.setdefault(site.user, name) != name:
-            yield Blocker(
-                f'Sites "{first[site.user]}" and "{name}" share the user {site.user}: one could change the other.',
-                f"In [{key}]: {line}",
-            )
-        if site.user == ground.names.user:
-            yield Blocker(f'Site "{name}" would run as the Librarian.', f"In [{key}]: {line}")
+            text = f'Site "{name}" has no user: its code would run as the Librarian.'
+            yield Blocker(text, f'In [{dotted("sites", name)}]: user = "site-{name[:27]}"')
 
 
 def _taken_users(ground: Ground, facts: Facts) -> Iterator[Blocker]:

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from gatekeeper import process
+from gatekeeper import fault, process
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
 from gatekeeper.model import Argv
@@ -63,13 +63,18 @@ def _noted(made: Made, wish: Wish) -> Made:
 
 def _do_all(actions: Iterable[Action]) -> None:
     for action in actions:
-        match action:
-            case Write():
-                _put(action)
-            case Remove(path):
-                path.unlink(missing_ok=True)
-            case _:
-                _run(action)
+        with fault.step("setup: one action"):
+            _do(action)
+
+
+def _do(action: Action) -> None:
+    match action:
+        case Write():
+            _put(action)
+        case Remove(path):
+            path.unlink(missing_ok=True)
+        case _:
+            _run(action)
 
 
 def _put(action: Write) -> None:

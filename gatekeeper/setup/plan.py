@@ -92,10 +92,9 @@ def _daemons(ground: Ground, facts: Facts) -> Iterator[tuple[str, tuple[Action, 
 
 
 def _user(name: str, account: Account) -> Iterator[tuple[str, tuple[Action, ...]]]:
-    yield f"user {name} goes", (("userdel", name),)
-    if account.home == f"/home/{name}":
-        # a number that the next new user might get must own nothing
+    if account.home == f"/home/{name}":  # first: a number that the next new user might get must own nothing
         yield f"{account.home} stays, and is root's", (("chown", "-R", "-h", "root:root", account.home),)
+    yield f"user {name} goes", (("userdel", name),)
 
 
 def _remains(ground: Ground, made: Made, own: list[str]) -> Iterator[str]:
