@@ -132,6 +132,7 @@ def test_operators_decide_through_the_door_and_nobody_else(gate: Enforced) -> No
         assert json.loads(frozen.stdout)["event"] == "frozen"
         thawed = gate.cli("thaw", user=OPERATOR)
         assert (thawed.returncode, thawed.stdout) == (0, "The gate ships again.\n")
+    assert not [each for each in gate.records() if each.actor.name == "codex-1" and "decision" in each.data]
     (record,) = gate.records("frozen")
     assert (record.actor.name, record.actor.assurance, record.actor.role) == (OPERATOR, "kernel", "operator")
 
