@@ -87,7 +87,9 @@ def test_a_tree_that_was_interrupted_twice_waits_for_a_person(site_gate: Gatehou
     for _ in range(2):
         assert strike(site_gate, [{"at": "after stage: name", "do": "kill"}], "tick") < 0
     start_again(site_gate)
-    assert site_gate.code("deadly") == "GATE-404"
+    assert (site_gate.result("deadly").state, site_gate.code("deadly")) == (State.HELD, "GATE-406")
+    start_again(site_gate)
+    assert site_gate.result("deadly").state is State.HELD, "nothing but a person lifts it"
     assert_whole(site_gate)
     assert site_gate.cli("retry", "deadly").returncode == 0
     assert site_gate.result("deadly").state is State.SHIPPED
