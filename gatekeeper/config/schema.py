@@ -103,7 +103,7 @@ class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     executor: str = "local"
     """Where checks run: "local", or the address of a Dask scheduler for its workers."""
     read_only: Texts = ()
-    """Absolute paths of this machine that checks may read besides the system's own."""
+    """Absolute paths of this machine that checks may read, besides the system's own, as a user of their own."""
     toolchain: tuple[Command, ...] = (("node", "--version"),)
     """Commands whose output is part of every verdict's key: a new Node, new verdicts."""
 
