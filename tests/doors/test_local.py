@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,6 +215,24 @@ def test_a_silent_visitor_is_shown_out_and_too_many_are_turned_away(gate: Enforc
     assert gate.run(user, "git", "ls-remote", gate.address).returncode == 0
 
 
+def test_a_visitor_that_leaves_takes_its_verb_along(gate: Enforced) -> None:
+    clone = gate.clone("codex-2")
+    clone.commit({"sites/blog/index.html": "never shipped\n"})
+    assert clone.push("HEAD:request/pending").status == 0
+    program = (
+        "import socket,sys\nall=[socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]\n"
+        'for s in all: s.connect(sys.argv[1]); s.sendall(b\'{"v":1,"argv":["wait","pending"]}\\n\')\n'
+        "for s in all: assert b'pending is queued' in s.recv(4096)"
+    )
+    user = gate.users["codex-2"]
+    done = gate.run(user, "python3", "-c", program, str(gate.home.gate_socket), str(MOST_EACH))
+    assert done.returncode == 0, done.stderr
+    deadline = time.monotonic() + 30
+    while gate.run(user, "git", "ls-remote", gate.address).returncode and time.monotonic() < deadline:
+        continue  # a visit ends when it notices
+    assert clone.push(":request/pending").status == 0
+
+
 def test_a_door_of_one_agent(gate: Enforced) -> None:
     """Whoever reaches the socket is the agent, whatever its uid: two agents in containers may share one."""
     with gate.door("--agent", "codex-1"):
@@ -227,6 +246,7 @@ def test_a_door_of_one_agent(gate: Enforced) -> None:
         argv = ["unshare", "-m", "sh", "-c", script.replace("CLONE", str(clone.folder))]
         done = subprocess.run(argv, env={**clone.env}, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+    assert not path.exists(), "a door that ends takes its socket with it"
     gate.tick()
     assert gate.result("own").agent.name == "codex-1"
     unknown = gate.cli("socket", "--agent", "codex-9")

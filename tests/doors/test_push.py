@@ -48,6 +48,13 @@ def test_a_request_from_filing_to_withdrawal(behind: Behind) -> None:
     assert behind.push(":request/fix-1").status == 1, "it is not there any more"
 
 
+def test_a_push_that_no_pipe_holds_at_once(behind: Behind) -> None:
+    (behind.clone.folder / "sites" / "shop").mkdir(parents=True, exist_ok=True)
+    (behind.clone.folder / "sites" / "shop" / "big").write_bytes(os.urandom(3 << 20))
+    assert behind.file("fix-1").machine["event"] == "filed"
+    behind.door.repo.git("fsck", "--connectivity-only")
+
+
 def test_a_packed_request_is_updated_and_withdrawn(behind: Behind) -> None:
     behind.file("fix-1")
     behind.door.repo.git("pack-refs", "--all", "--prune")
