@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import gatehouse
-from gatehouse import PM2, ROOT, Gatehouse, build
+from gatehouse import PM2, ROOT, Clone, Gatehouse, build
 
 from faults.whole import assert_whole
 from gatekeeper.errors import Exit
@@ -101,6 +102,7 @@ class Scenario:
     arrange: Callable[[Gatehouse, str], None]
     settled: Callable[[Gatehouse, str], None]
     command: tuple[str, ...] = ("tick",)
+    """Its words are filled in: {key}, and {root}, the folder of the gate's own files."""
     acts: Callable[[Gatehouse, str], list[Act]] = field(default=lambda _gate, _key: [])
 
     def passes(self, gate: Gatehouse) -> list[tuple[str, int]]:
@@ -108,7 +110,7 @@ class Scenario:
         log, key = gate.root / "steps", f"q{next(_numbers)}"
         log.unlink(missing_ok=True)
         self.arrange(gate, key)
-        strike(gate, self.acts(gate, key), *self.command, log=log)
+        strike(gate, self.acts(gate, key), *self._words(gate, key), log=log)
         self._check(gate, key)
         seen = Counter[str]()
         return [(step, _count(seen, step)) for step in log.read_text().splitlines()]
@@ -118,10 +120,13 @@ class Scenario:
         key = f"q{next(_numbers)}"
         self.arrange(gate, key)
         act = {"at": step, "nth": nth, "do": what}
-        status = strike(gate, [*self.acts(gate, key), act], *self.command)
+        status = strike(gate, [*self.acts(gate, key), act], *self._words(gate, key))
         start_again(gate)
         self._check(gate, key)
         return status < 0
+
+    def _words(self, gate: Gatehouse, key: str) -> Iterator[str]:
+        return (word.format(key=key, root=gate.root) for word in self.command)
 
     def _check(self, gate: Gatehouse, key: str) -> None:
         assert_whole(gate)
@@ -207,6 +212,13 @@ def _withdrawn(gate: Gatehouse, key: str) -> None:
 
 def _conflict(gate: Gatehouse, key: str) -> None:
     """Block a request, then push what resolves it."""
+    second = _in_conflict(gate, key)
+    second.git("fetch", "-q", "origin", "release")
+    second.run("git", "merge", "-q", "FETCH_HEAD", ok=False)
+    second.again(key, _page("one", key), "Resolve the conflict")
+
+
+def _in_conflict(gate: Gatehouse, key: str) -> Clone:
     clear(gate)
     first, second = gate.clone("agent-one"), gate.clone("agent-two")
     second.fresh()
@@ -215,9 +227,70 @@ def _conflict(gate: Gatehouse, key: str) -> None:
     second.again(key, _page("one", f"{key} second"))
     start_again(gate)
     assert gate.code(key) == "GATE-401"
-    second.git("fetch", "-q", "origin", "release")
-    second.run("git", "merge", "-q", "FETCH_HEAD", ok=False)
-    second.again(key, _page("one", key), "Resolve the conflict")
+    return second
+
+
+def _mended(gate: Gatehouse, key: str) -> None:
+    """Block a request, and mend it in the clone that `resolve` makes."""
+    _in_conflict(gate, key)
+    folder = gate.root / f"mend-{key}"
+    assert strike(gate, (), "resolve", key, "--into", str(folder)) == 0, gate.told[-1]
+    person = Clone(folder, "kim", gate.clone("agent-one").env)
+    (folder / "sites" / "one" / "page.txt").write_text(f"{key}\n")
+    person.git("add", "-A")
+    person.git("commit", "-q", "--no-edit")
+
+
+def _handed_back(gate: Gatehouse, key: str) -> None:
+    """Whoever was killed before the decision was written down left the request as it was."""
+    shutil.rmtree(gate.root / f"mend-{key}")
+    asked = any(record.data.get("resolves") and record.data["id"] == key for record in gate.records("filed"))
+    _is(State.SHIPPED if asked else State.BLOCKED, None if asked else "GATE-401")(gate, key)
+    assert gate.result(key).agent.name == "agent-two"
+
+
+def _reverted(gate: Gatehouse, key: str) -> None:
+    """Either nobody was asked yet, or what was shipped is taken out, whole."""
+    asked = f"refs/gate/results/revert-{key}" in gate.refs("refs/gate/results/")
+    assert not asked or gate.result(f"revert-{key}").state is State.SHIPPED
+    assert (gate.ask("three")["text"] == key) == (not asked)
+    assert gate.result(key).state is State.SHIPPED
+
+
+_ABORT = """import sys, time
+from pathlib import Path
+from gatekeeper.librarian.door import ourselves
+from gatekeeper.model import Decision
+from gatekeeper.repo import spool
+from gatekeeper.repo.ledger import utc
+spool.decide(Path(sys.argv[1]), Decision(spool.new_key(), "abort", ourselves(), utc(time.time()), sys.argv[2]))
+"""
+
+
+def _abort(gate: Gatehouse, key: str) -> list[Act]:
+    """A person writes it down while the new release is live and not published yet."""
+    return [{"at": "after switch: current", "do": [sys.executable, "-c", _ABORT, str(gate.home.spool), f"no {key}"]}]
+
+
+def _aborted(gate: Gatehouse, key: str) -> None:
+    """Stopped if anybody asked for it; and nothing is lost: after the thaw it ships."""
+    if any(record.data["message"] == f"no {key}" for record in gate.records("aborted")):
+        assert (gate.result(key).state, gate.code(key)) == (State.QUEUED, "GATE-408")
+        assert strike(gate, (), "thaw") == 0
+        assert_whole(gate)
+    _is(State.SHIPPED)(gate, key)
+
+
+def _reconfigure(gate: Gatehouse, key: str) -> None:
+    """Have one site run with another environment: no new version, and the same protocol."""
+    old = f'PORT = "{gate.ports["two"]}"'
+    gate.home.sites_toml.write_text(gate.toml.replace(old, f'{old}, EXTRA = "{key}"'))
+
+
+def _reconfigured(gate: Gatehouse, key: str) -> None:
+    assert gate.ask("two")["extra"] == key
+    told = [record.data["version"] for record in gate.records("reconfigured")]
+    assert told[0] == gate.version
 
 
 SCENARIOS = {
@@ -228,6 +301,10 @@ SCENARIOS = {
         Scenario("train of three", _train, _train_landed),
         Scenario("rollback", _before_rollback, _rolled_back, ("rollback", "-m", "no")),
         Scenario("withdrawal", _good, _withdrawn, acts=_withdraw),
+        Scenario("reconfigured", _reconfigure, _reconfigured),
         Scenario("resolved conflict", _conflict, _is(State.SHIPPED)),
+        Scenario("resolve", _mended, _handed_back, ("resolve", "{key}", "--done", "--into", "{root}/mend-{key}")),
+        Scenario("revert", _before_rollback, _reverted, ("revert", "{key}", "-m", "no")),
+        Scenario("abort", _good, _aborted, acts=_abort),
     )
 }
