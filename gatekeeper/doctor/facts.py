@@ -96,8 +96,10 @@ def _programs(config: Config) -> Programs:
 
 
 def _pm2_says(config: Config) -> str | None:
-    with TemporaryDirectory(prefix="gate-doctor-") as folder:  # pm2 makes its home whatever it is asked
-        said = _says((*config.pm2.command, "-v"), PM2_HOME=folder, HOME=folder, PM2_DISCRETE_MODE="1")
+    with TemporaryDirectory(
+        prefix="gate-doctor-"
+    ) as folder:  # it makes a home whatever it is asked, and without "--" a daemon
+        said = _says((*config.pm2.command, "-v", "--"), PM2_HOME=folder, HOME=folder, PM2_DISCRETE_MODE="1")
     return said.splitlines()[-1] if said else None
 
 

@@ -1,4 +1,7 @@
-"""Everything that the doctor looks for, each with the sentence that stands there when nothing is found. Pure."""
+"""Everything that the doctor looks for, each with the sentence that stands there when nothing is found. Pure.
+
+In the order in which things are put right: what a later remedy needs comes first.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -12,9 +15,9 @@ CHECKS: tuple[tuple[str, str, Check], ...] = (
     ("configuration", "sites.toml is valid.", places.configuration),
     ("programs", "All programs are there.", machine.programs),
     ("sandbox", "The sandbox holds: its self-test reached nothing of this machine.", machine.sandbox),
-    ("repository", "Hooks and settings of the repository are as this version writes them.", places.repository),
     ("modes", "Folders and files are open to those only who need them.", places.modes),
     ("secrets", "Keys, env files and alert addresses are private.", places.secrets),
+    ("repository", "Hooks and settings of the repository are as this version writes them.", places.repository),
     ("disk", "The disk has room.", places.disk),
     ("librarian", "The Librarian runs, and its heartbeat is on time.", places.librarian),
     ("sites", "Every site's steward can be reached.", places.stewards),

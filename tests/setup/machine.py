@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import randbelow
 
 import pytest
 from enforced import ROOT, python
@@ -21,8 +22,8 @@ from enforced import ROOT, python
 _ENTER = (
     "mount --bind {0}/etc /etc && mount --bind {0}/home /home && mount -t tmpfs run /run && echo in && exec sleep 3600"
 )
-_NUMBERS = {"SYS_UID_MIN": 23000, "SYS_UID_MAX": 23499, "SYS_GID_MIN": 23000, "SYS_GID_MAX": 23499}
-_NUMBERS |= {"UID_MIN": 23500, "UID_MAX": 23999, "GID_MIN": 23500, "GID_MAX": 23999}
+_RANGES = {"SYS_UID": (0, 199), "SYS_GID": (0, 199), "UID": (200, 399), "GID": (200, 399)}
+_WIDTH = 400
 _DYING = """
 import os, sys
 from gatekeeper import fault
@@ -116,8 +117,14 @@ def _furnish(root: Path) -> None:
     shutil.copytree("/etc", root / "etc", symlinks=True)
     (root / "home").mkdir()
     defs = root / "etc" / "login.defs"
-    text = re.sub(rf"(?m)^#?({'|'.join(_NUMBERS)})\s.*$", "", defs.read_text())
-    defs.write_text(text + "".join(f"{name} {number}\n" for name, number in _NUMBERS.items()))
+    start = 20_000 + _WIDTH * randbelow(50)
+    numbers = {
+        f"{name}_{end}": start + at
+        for name, pair in _RANGES.items()
+        for end, at in zip(("MIN", "MAX"), pair, strict=True)
+    }
+    text = re.sub(rf"(?m)^#?({'|'.join(numbers)})\s.*$", "", defs.read_text())
+    defs.write_text(text + "".join(f"{name} {number}\n" for name, number in numbers.items()))
 
 
 def _installed(root: Path, interpreter: str) -> str:

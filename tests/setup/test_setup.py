@@ -164,6 +164,28 @@ def test_the_gate_is_enforced_then_and_works(machine: Machine, made: Path) -> No
     assert machine.run("ls", f"{made}/data/shop", user="gatekeeper", ok=False).returncode != 0
 
 
+def test_the_doctor_names_the_set_up_and_what_does_not_run_yet(machine: Machine, made: Path) -> None:
+    done = machine.gate(made, "doctor", "--json", user="gatekeeper", ok=False)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["enforcement"]) == (1, "enforced")
+    wrong = {
+        one["text"].split(":")[0] for one in said["findings"] if one["level"] == "wrong" and one["about"] != "kernel"
+    }
+    assert wrong == {
+        "No Librarian runs",
+        'The steward of site "shop" cannot be reached',
+        "Nobody opens the local door",
+    }
+    machine.run("usermod", "--append", "--groups", "adm", "agent-a")
+    machine.run("chmod", "0755", f"{made}/var")
+    told = machine.gate(made, "doctor", ok=False).stdout
+    machine.run("chmod", "0700", f"{made}/var")
+    machine.run("gpasswd", "--delete", "agent-a", "adm")
+    assert "wrong  It was set up as enforced and is advisory now." in told
+    assert f"Not as setup made it: all of {made}/var: gatekeeper, 0700." in told
+    assert "Agent codex-1 (agent-a) is in the group adm" in told
+
+
 def test_what_it_says_to_start_starts(machine: Machine, made: Path) -> None:
     starts = {str(start["what"]): start for start in _json(machine, made)["start"]}  # type: ignore[attr-defined]
     assert list(starts) == ["site shop", "the local door", "the Librarian"]

@@ -1,0 +1,70 @@
+"""`gatekeeper doctor` on a real gate in the advisory set-up; on an enforced one see tests/setup."""
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+from gatehouse import Gatehouse, librarian, until
+
+from gatekeeper.sites import procfs
+
+
+def wrong(gate: Gatehouse) -> dict[str, str]:
+    """Return what is wrong, with what puts it right; the machine's own kernel settings aside."""
+    findings = json.loads(gate.cli("doctor", "--json").stdout)["findings"]
+    return {one["text"]: one["fix"] for one in findings if one["level"] == "wrong"}
+
+
+def inventory(folder: Path) -> dict[str, tuple[int, int]]:
+    found = (Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files))
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_mode) for path in found}
+
+
+def test_a_sound_gate_has_nothing_wrong_and_is_not_touched(gate: Gatehouse) -> None:
+    before = inventory(gate.home.path)
+    done = gate.cli("doctor")
+    assert done.returncode == 0, done.stdout
+    assert inventory(gate.home.path) == before
+    assert not [pid for pid in procfs.parents() if "God Daemon (/tmp/gate-doctor-" in procfs.title(pid)]
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("note   The set-up is advisory: it stops mistakes, not intent.")
+    assert any(line.startswith("note   No Librarian runs") and line.endswith(" run") for line in lines)
+    assert any(line.startswith("fine   The sandbox holds") for line in lines)
+    said = json.loads(gate.cli("doctor", "--json").stdout)
+    assert said["schema"] == 1
+    assert said["enforcement"] == "advisory"
+    assert said["versions"]["git"] in done.stdout
+
+
+def test_the_command_beside_a_finding_puts_it_right(gate: Gatehouse) -> None:
+    gate.home.var.chmod(0o755)
+    gate.home.key.chmod(0o644)
+    (gate.home.repo / "hooks" / "pre-receive").chmod(0o644)
+    gate.git("config", "receive.fsckObjects", "false")
+    done = gate.cli("doctor")
+    assert done.returncode == 1
+    assert done.stdout.startswith("wrong  ")
+    fixes = dict.fromkeys(wrong(gate).values())
+    assert len(fixes) == 3
+    for fix in fixes:
+        words = shlex.split(fix)
+        if words[0] == "gatekeeper":
+            gate.cli(*words[3:], ok=True)
+        else:
+            subprocess.run(words, check=True)
+    assert wrong(gate) == {}
+
+
+def test_an_invalid_sites_toml_is_one_finding_among_others(gate: Gatehouse) -> None:
+    gate.home.sites_toml.write_text("[gate]\nheartbeet = 1\n")
+    said = "sites.toml is not valid, so the last valid one is in force."
+    assert wrong(gate) == {said: f"gatekeeper --gate {gate.home.path} config check"}
+
+
+def test_a_running_librarian_is_seen(gate: Gatehouse) -> None:
+    with librarian(gate) as process:
+        until(process, "runs; Ctrl-C stops it")
+        lines = gate.cli("doctor").stdout.splitlines()
+    assert "fine   The Librarian runs, and its heartbeat is on time." in lines
