@@ -46,7 +46,6 @@ def _json(seen: Survey) -> dict[str, Any]:
             "pid": seen.librarian,
             "last_heartbeat": seen.last_beat,
             "next_heartbeat": seen.next_beat if seen.librarian else None,
-            "late_seconds": round(seen.late),
         },
         "frozen": {"reason": frozen.reason, "since": frozen.since, "until": frozen.until} if frozen else None,
         "enforcement": seen.mode,
@@ -54,6 +53,7 @@ def _json(seen: Survey) -> dict[str, Any]:
         "alerts": {
             "open": [alarm_json(cause) for cause in open_causes(seen.alerts)],
             "failing": [one.label for one in seen.alerts.failing.values()],
+            "late_seconds": round(seen.late),
         },
         "requests": [request_json(place.result, place.position) for place in seen.places],
         "sites": [_site_json(site) for site in seen.sites],

@@ -67,6 +67,7 @@ def test_a_conflict_is_one_alert_one_reminder_and_one_end(gate: Gatehouse, heard
     assert gate.json("status")["alerts"] == {
         "open": [{"code": "GATE-401", "id": "clash-2", "level": "warning", "text": text}],
         "failing": [],
+        "late_seconds": 0,
     }
     assert gate.decide("reject", "clash-2").event == "rejected"
     assert [title.rpartition("] ")[2] for title in heard.titles[2:]] == ["resolved: GATE-401 clash-2, a conflict"]
@@ -125,7 +126,7 @@ def test_a_living_librarian_ships_while_a_channel_hangs_and_says_that_it_was_awa
     hangs.chmod(0o700)
     addresses(gate, f"exec:{hangs}", heard.apprise)
     gate.home.beat.write_text(json.dumps({"last": "2026-01-01T00:00:00Z", "next": "2026-01-01T00:15:00Z"}))
-    assert gate.json("status")["librarian"]["late_seconds"] > 0
+    assert gate.json("status")["alerts"]["late_seconds"] > 0
     with librarian(gate) as process:
         until(process, "GATE-506")
         gate.clone().request("beside", {"sites/shop/page.txt": "beside\n"})
