@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatekeeper.model import Actor, Ask, Oid, Request, RequestId
-from gatekeeper.policy.order import cycle, order
+from gatekeeper.model import Actor, Ask, Oid, Request, RequestId, Result, State
+from gatekeeper.policy.order import cycle, order, put_first, with_needs
 
 
 def request(number: int, agent: str = "a", needs: int | None = None, urgency: str | None = None) -> Request:
@@ -90,3 +90,21 @@ def test_a_circle_is_named_from_where_it_is_asked() -> None:
     assert cycle(queue, RequestId("r2")) == ("r2", "r3", "r1")
     assert cycle(queue, RequestId("r4")) == ()
     assert cycle(queue, RequestId("r5")) == ()
+
+
+def test_the_latest_that_was_put_first_is_first() -> None:
+    results = [_result(request(number), ahead) for number, ahead in enumerate((None, "2026-01-01", "2026-01-02"))]
+    assert put_first(results) == ("r2", "r1")
+    assert ids(order([request(n) for n in range(3)], first=put_first(results))) == ["r2", "r1", "r0"]
+
+
+def test_with_what_was_put_first_goes_what_it_depends_on_and_nothing_else() -> None:
+    queue = [request(0), request(1, needs=0), request(2, needs=1), request(3, needs=9)]
+    assert with_needs([RequestId("r2")], queue) == {"r0", "r1", "r2"}
+    assert with_needs([RequestId("r3"), RequestId("gone")], queue) == {"r3"}
+    assert with_needs([RequestId("r0")], [request(0, needs=1), request(1, needs=0)]) == {"r0", "r1"}
+
+
+def _result(one: Request, ahead: str | None) -> Result:
+    state = (one.attempt, State.QUEUED, one.agent, one.ask, one.sequence, "", "")
+    return Result(one.id, one.tip, *state, ahead=ahead)

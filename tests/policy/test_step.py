@@ -21,13 +21,14 @@ from gatekeeper.model import (
     Request,
     RequestId,
     Result,
+    SiteName,
     Stage,
     State,
     Verdict,
     Version,
 )
 from gatekeeper.policy import planner, step
-from gatekeeper.policy.scene import Scene, Suspect
+from gatekeeper.policy.scene import Plan, Red, Scene, Suspect
 from gatekeeper.policy.step import Closed, Mark, Rest, Ship, Snapshot, Standing, Tried, Verify, next_step
 
 LIVE = Release(Version("v1.0.0"), Oid("a" * 40), Oid("b" * 40))
@@ -109,6 +110,7 @@ class World:
     landed: list[str] = field(default_factory=list)
     closed: Closed | None = None
     bad: frozenset[Oid] = frozenset()
+    interrupted: frozenset[Oid] = frozenset()
     running: dict[str, float] = field(default_factory=dict)
     suspects: tuple[Suspect, ...] = ()
 
@@ -124,7 +126,7 @@ class World:
         return tuple(stages)
 
     def _in_queue(self, one: Result) -> bool:
-        return not one.state.final and one.state is not State.BLOCKED
+        return not one.state.final and one.state not in (State.BLOCKED, State.HELD)
 
     def _request(self, name: str) -> Request:
         one = self.results[name]
@@ -145,7 +147,14 @@ class World:
         plan = planner.plan(
             Scene(queue, self.make, dict(self.verdicts), dict(self.running), slots=2, suspects=self.suspects)
         )
-        return Snapshot(LIVE, standings=standings, plan=plan, closed=self.closed, bad_trees=self.bad)
+        return Snapshot(
+            LIVE,
+            standings=standings,
+            plan=plan,
+            closed=self.closed,
+            bad_trees=self.bad,
+            interrupted=self.interrupted,
+        )
 
     def live(self) -> Rest:
         """Do what each step says until nothing is left to do."""
@@ -193,7 +202,7 @@ class World:
 
 def _standing(one: Result) -> Standing:
     """A block still counts; all else belongs into the queue."""
-    if one.state is State.BLOCKED:
+    if one.state in (State.BLOCKED, State.HELD):
         return Standing(one, one.state, one.reason, one.rests_on)
     return Standing(one, State.QUEUED)
 
@@ -256,3 +265,49 @@ def test_a_tree_that_failed_when_live_costs_the_last_request_only() -> None:
     world.live()
     assert (world.landed, world.results["b"].state) == (["a"], State.BLOCKED)
     assert world.results["b"].rests_on == {"bad": "a+b"}
+
+
+def test_a_tree_whose_ship_was_interrupted_twice_is_held_for_a_person() -> None:
+    nothing: frozenset[str] = frozenset()
+    world = World({"a": nothing, "b": nothing}, {"a": nothing, "b": nothing})
+    world.interrupted = frozenset({Oid("a+b")})
+    world.live()
+    held = world.results["b"]
+    assert (world.landed, held.state, held.rests_on) == (["a"], State.HELD, {"interrupted": "a+b"})
+
+
+def test_past_the_windows_goes_only_a_train_that_a_person_put_first_whole() -> None:
+    nothing: frozenset[str] = frozenset()
+    world = World({"a": nothing, "b": nothing}, {"a": nothing, "b": nothing})
+    for lets, landed in ((("a",), []), (("a", "b"), ["a", "b"])):
+        world.closed = Closed(Reason("GATE-408", "night"), lets=frozenset(map(RequestId, lets)))
+        world.live()
+        assert world.landed == landed
+
+
+@pytest.mark.parametrize(("was", "stays"), [(State.VERIFYING, State.QUEUED), (State.VERIFIED, State.VERIFIED)])
+def test_after_an_abort_what_waits_says_so_and_nothing_begins(was: State, stays: State) -> None:
+    reason = Reason("GATE-408", "aborted")
+    waits = Standing(result("a", was), State.QUEUED)
+    seen = Snapshot(LIVE, standings=(waits,), closed=Closed(reason, stopped=True), changed_sites=("shop",))
+    assert next_step(seen) == Mark(waits.result, stays, reason)
+    told = replace(waits, result=replace(waits.result, state=stays, reason=reason))
+    assert next_step(replace(seen, standings=(told,))) == Rest("aborted")
+
+
+def test_a_freeze_whose_time_is_over_ends_after_what_people_decided() -> None:
+    seen = Snapshot(LIVE, thaws=Oid("f" * 40), decisions=(decision("thaw", "1"),), changed_sites=("shop",))
+    assert next_step(seen) == step.CarryOut(decision("thaw", "1"))
+    assert next_step(replace(seen, decisions=())) == step.Thaw(Oid("f" * 40))
+
+
+@pytest.mark.parametrize("verb", ["apply", "reload"])
+def test_who_asks_about_sites_hears_once_a_change_is_shipped_or_refused(verb: str) -> None:
+    asked = Snapshot(LIVE, changed_sites=("shop",), decisions=(decision(verb, "1"),))
+    assert next_step(asked) == step.Reconfigure(("shop",))
+    assert next_step(replace(asked, changed_sites=())) == step.CarryOut(decision(verb, "1"))
+    job = Job(JobName(Kind.CHECK, "unit", SiteName("shop")), "key", "definition")
+    red = Red(job, Verdict("key", "unit", Outcome.FAILED, "", 0.1, ""))
+    assert next_step(replace(asked, plan=Plan(red=(red,)))) == step.CarryOut(decision(verb, "1"))
+    stopped = Closed(Reason("GATE-408", "aborted"), stopped=True)
+    assert next_step(replace(asked, closed=stopped)) == step.CarryOut(decision(verb, "1"))
