@@ -162,7 +162,8 @@ def choices(cause: Cause) -> tuple[Argv, ...]:
         return (careful, ("approve", f"{cause.id}@{cause.tip[:12]}", "-m", "…"), ("reject", cause.id, "-m", "…"))
     if cause.code in ("GATE-502", "GATE-506"):
         return (careful, ("status",))
-    return (careful, ("retry", cause.id), ("reject", cause.id, "-m", "…"))
+    helps = "resolve" if cause.code == "GATE-401" else "retry"
+    return (careful, (helps, cause.id), ("reject", cause.id, "-m", "…"))
 
 
 _ABOUT_THE_GATE: dict[str, tuple[Argv, ...]] = {

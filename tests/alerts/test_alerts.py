@@ -50,7 +50,7 @@ def test_a_conflict_is_one_alert_one_reminder_and_one_end(gate: Gatehouse, heard
         "NEW GATE-401 (a conflict) request clash-2 of agent-two",
         "sites/web/page.txt",
         f"Not changed by it: `release` and the sites, which are on {gate.version}.",
-        f"-> gatekeeper --gate {gate.home.path} retry clash-2",
+        f"-> gatekeeper --gate {gate.home.path} resolve clash-2",
         "-> gatekeeper explain GATE-401",
     ):
         assert words in alert["message"], alert["message"]

@@ -147,7 +147,7 @@ def test_a_cause_that_comes_back_while_its_end_is_told_is_told_anew() -> None:
 def test_every_choice_is_a_command_with_what_it_needs() -> None:
     held = Cause("request/c/GATE-406", "GATE-406", "", id="c", tip="f" * 40)
     assert choices(held)[1] == ("approve", "c@ffffffffffff", "-m", "…")
-    assert choices(CONFLICT)[1] == ("retry", "a")
+    assert choices(CONFLICT)[1] == ("resolve", "a")
     assert choices(DISK) == (("status",),)
 
 
