@@ -1,8 +1,9 @@
 """The crash matrix: the Librarian killed before and after every step of every scenario, and started again.
 
-Run it as `python -m benchmarks.matrix [--slots 2] [--only NAME]...` with pm2 in node_modules. After each kill the
-whole invariant is checked, and that the scenario ended as it must. It prints how often each step was struck in which
-scenario, and ends with status 1 when one kill did not converge. Each slot works on a gate of its own.
+Run it as `python -m benchmarks.matrix [--slots 2] [--minutes 60] [--only NAME]...` with pm2 in node_modules. After each
+kill the whole invariant is checked, and that the scenario ended as it must. It prints how often each step was struck in
+which scenario, and what the time did not suffice for, and ends with status 1 when one kill did not converge. Each slot
+works on a gate of its own, and strikes at every step once before it strikes where a step recurs.
 """
 
 import argparse
@@ -31,55 +32,63 @@ class Part:
     name: str
     kills: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
+    left: int = 0
     broken: list[str] = field(default_factory=list)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--only", action="append", choices=list(SCENARIOS))
     asked = parser.parse_args()
     names, began = asked.only or list(SCENARIOS), time.monotonic()
     with ProcessPoolExecutor(asked.slots, mp_context=get_context("spawn")) as pool:
-        running = [pool.submit(strike_part, name, part) for part in range(PARTS) for name in names]
+        end = time.time() + 60 * asked.minutes
+        running = [pool.submit(strike_part, name, part, end) for part in range(PARTS) for name in names]
         parts = [_told(done.result()) for done in as_completed(running)]
     print("\n".join(_table(names, parts)))
     kills, missed = sum(part.kills.total() for part in parts), sum(len(part.missed) for part in parts)
     broken = [said for part in parts for said in part.broken]
     minutes = (time.monotonic() - began) / 60
-    print(f"\n{kills} kills in {minutes:.0f} minutes, {missed} steps not reached again, {len(broken)} not whole")
+    left = sum(part.left for part in parts)
+    print(f"\n{kills} kills in {minutes:.0f} minutes, {len(broken)} not whole.")
+    print(f"{missed} steps were not reached again, for {left} the time did not suffice.")
     print("\n".join(broken))
     return int(bool(broken))
 
 
-def strike_part(name: str, part: int) -> Part:
+def strike_part(name: str, part: int, end: float) -> Part:
     """Strike at every fourth step of a scenario from `part` on; before, after and again are steps of their own."""
     found, scenario = Part(name), SCENARIOS[name]
     with faulty_gate() as gate:
-        steps = scenario.passes(gate)[part::PARTS]
-    while steps:
+        steps = sorted(scenario.passes(gate)[part::PARTS], key=lambda step: step[1] > 1)
+    while steps and time.time() < end:
         with faulty_gate() as gate:
-            steps = _strike(found, gate, steps)
+            steps = _strike(found, gate, steps, end)
+    found.left = len(steps)
     return found
 
 
-def _strike(found: Part, gate: Gatehouse, steps: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Strike until one kill does not converge; return what is left for another gate."""
+def _strike(found: Part, gate: Gatehouse, steps: Sequence[tuple[str, int]], end: float) -> Sequence[tuple[str, int]]:
+    """Strike until one kill does not converge, or the time is over; return what is left."""
     for at, (step, nth) in enumerate(steps):
+        if time.time() >= end:
+            return steps[at:]
         try:
             hit = SCENARIOS[found.name].survives(gate, step, nth)
         except AssertionError as problem:
             found.broken.append(f"{found.name}: {step} ({nth})\n{str(problem)[:2000]}")
-            return list(steps[at + 1 :])
+            return steps[at + 1 :]
         if hit:
             found.kills[step.partition(" ")[2]] += 1
         else:
             found.missed.append(f"{step} ({nth})")
-    return []
+    return ()
 
 
 def _told(part: Part) -> Part:
-    print(f"{part.name}: {part.kills.total()} kills, {len(part.broken)} not whole", flush=True)
+    print(f"{part.name}: {part.kills.total()} kills, {len(part.broken)} not whole, {part.left} left", flush=True)
     return part
 
 

@@ -83,7 +83,7 @@ class Storm:
         """Push, start the Librarian, kill something at some moment, start again, and look at everything."""
         for agent in self.random.sample(_AGENTS, self.random.randint(1, 3)):
             self._push(self.gate.clone(agent))
-        target, moment = self.random.choice(_TARGETS), self._usual * self.random.uniform(0.1, 1)
+        target, moment = self.random.choice(_TARGETS), self._usual * self.random.uniform(0.1, 0.9)
         librarian = self._librarian()
         pushing = threading.Thread(target=self._push_and_kill, args=(moment,)) if target == "push" else None
         if pushing:
