@@ -11,7 +11,7 @@ from gatekeeper.assets import folder
 from gatekeeper.errors import GateError
 
 REASONS = {
-    "401": ({"files": ["a.js", "b.js"], "more": 0, "other": "fix-1", "agent": "codex-2"}, "in conflict with request fix-1 (agent codex-2) in a.js, b.js."),  # noqa: E501
+    "401": ({"files": [{"path": "a.js", "lines": [(3, 3), (7, 9), (12, 11)]}, {"path": "b.png", "lines": []}], "more": 0, "other": "fix-1", "agent": "codex-2"}, "in conflict with request fix-1 (agent codex-2) in a.js (line 3, lines 7-9, before line 12), b.png."),  # noqa: E501
     "402": ({"check": "unit", "site": "shop", "release": False, "settings": False, "others": ["fix-1"], "excerpt": "3 failed"}, 'check "unit" failed for shop, behind fix-1: 3 failed'),  # noqa: E501
     "403": ({"check": "unit", "site": "", "release": True, "settings": False, "seconds": 300}, 'check "unit" on `release` itself did not end within 300 seconds, twice.'),  # noqa: E501
     "404": ({"site": "shop", "version": "v1.4.2", "problem": "no answer", "back": "v1.4.1"}, "site shop was not healthy on v1.4.2: no answer. Every site is back on v1.4.1; `release` is as it was."),  # noqa: E501

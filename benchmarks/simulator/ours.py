@@ -93,13 +93,12 @@ class Gatekeeper:
         return tuple(stages)
 
     def _with(self, job: Job, surface: int, item: Item) -> Job:
-        """The same changes make the same key, in whatever order; what is open in it is noted when it is made."""
+        """The same changes make the same key, in whatever order; what of it is open now may break together."""
         before = self.seen[job.key][1] if job != self.base[surface] else ()
         holds = self.holds[job.key] ^ Random(item.number).getrandbits(64)
         known = self.keys.setdefault((surface, holds), f"{surface}.{len(self.keys)}")
-        if known not in self.seen:
-            self.seen[known] = (surface, (*before, item), len(self.engine.landed))
-            self.holds[known] = holds
+        self.seen[known] = (surface, (*before, item), len(self.engine.landed))
+        self.holds[known] = holds
         return Job(job.name, known, "d")
 
     def _start(self, job: Job) -> None:

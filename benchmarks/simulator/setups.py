@@ -86,17 +86,17 @@ SETUPS = (
     Setup("S5-burst-4", "a burst of 15 at once, 5 % bad, checks of 300 s, 4 slots", burst=15, slots=4, seeds=60),
     *(
         Setup(
-            f"six-{slots}",
-            f"six surfaces, 45 an hour for 2 days, 5 % bad, one in seven touches two, checks of 60 s, {slots} slot(s)",
-            per_hour=45,
-            hours=48,
+            f"six-{slots}-{rate}",
+            f"six surfaces, {rate} an hour for 7 days, 5 % bad, one in seven touches two, checks of 60 s, {slots} slot(s)",
+            per_hour=rate,
+            hours=168,
             surfaces=6,
             wide=0.15,
             seconds=60,
             slots=slots,
             seeds=3,
         )
-        for slots in (1, 2, 4)
+        for slots, rate in ((1, 30), (1, 45), (2, 45), (4, 45))
     ),
     *(
         Setup(

@@ -16,7 +16,7 @@ from gatekeeper.policy.step import Standing
 from gatekeeper.repo import drafts
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
-from gatekeeper.repo.merge import Conflict, Merged, merge
+from gatekeeper.repo.merge import Conflict, Merged, hunks, merge
 from gatekeeper.verify.jobs import digest
 
 _SHOWN = 5
@@ -237,7 +237,7 @@ class Yard:
 
     def _blocked(self, request: Request, result: Result, found: Conflict) -> Standing:
         other, agent = self._other_side(request, found.paths)
-        shown = list(found.paths[:_SHOWN])
+        shown = [{"path": path, "lines": hunks(self.git, found, path)[:_SHOWN]} for path in found.paths[:_SHOWN]]
         text = messages.reason(
             "GATE-401", id=request.id, files=shown, more=len(found.paths) - len(shown), other=other, agent=agent
         )

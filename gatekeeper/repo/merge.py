@@ -1,9 +1,13 @@
 """Merges in the bare repository with `git merge-tree`: no checkout, so no attribute or filter has a say."""
 
+import re
 from dataclasses import dataclass
 
 from gatekeeper.model import Oid
 from gatekeeper.repo.git import Git
+
+_OURS, _THEIRS = (re.compile(mark + rb" [0-9a-f]{40,64}(:.*)?") for mark in (b"<<<<<<<", b">>>>>>>"))
+"""The marks of a conflict name the commits that were merged, and the path on a side that moved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,26 @@ def merge(git: Git, ours: Oid, theirs: Oid, *, unrelated: bool = False) -> Merge
     done = git.run(*args, ours, theirs, allowed=(0, 1))
     tree, *paths = _words(done.output)
     return Merged(Oid(tree)) if done.ok else Conflict(Oid(tree), tuple(paths))
+
+
+def hunks(git: Git, found: Conflict, path: str) -> tuple[tuple[int, int], ...]:
+    """Return the first and last line of each conflict as our side counts them; nothing where marks say nothing.
+
+    A first line behind the last stands for a place between two lines: our side took out what the other changed.
+    """
+    entry = next((entry for entry in git.entries(found.tree, path) if entry.type == "blob"), None)
+    places, at, start, theirs = list[tuple[int, int]](), 1, 0, False
+    for line in git.read(entry.oid).split(b"\n") if entry is not None else []:
+        if _OURS.fullmatch(line):
+            start = at
+        elif start and line == b"=======" and not theirs:
+            places.append((start, at - 1))
+            theirs = True
+        elif _THEIRS.fullmatch(line):
+            start, theirs = 0, False
+        elif not theirs:
+            at += 1
+    return tuple(places)
 
 
 def _words(said: bytes) -> list[str]:

@@ -22,7 +22,7 @@ def test_a_conflict_with_release_names_the_other_side_and_is_mended_by_hand(gate
     result = gate.result("late")
     assert result.reason is not None
     assert (result.state, result.reason.code) == (State.BLOCKED, "GATE-401")
-    assert result.reason.text == f"in conflict with request early (agent agent-one) in {LIST}."
+    assert result.reason.text == f"in conflict with request early (agent agent-one) in {LIST} (line 1)."
     assert result.reason.next[-1] == ("git", "push", "origin", "HEAD:request/late")
     assert gate.cli("wait", "late").returncode == 10
     status = gate.json("status")
@@ -60,11 +60,12 @@ def test_a_conflict_inside_the_train_waits_and_is_then_blocked(gate: Gatehouse) 
         ("queued", "GATE-409"),
         ("blocked", "GATE-401"),
     ]
+    assert "it waits for request first (agent agent-one), which goes first." in told[1].subject
     assert (gate.result("first").state, gate.result("other").state) == (State.SHIPPED, State.SHIPPED)
     assert gate.result("first").version == gate.result("other").version
     reason = gate.result("second").reason
     assert reason is not None
-    assert reason.text == f"in conflict with request first (agent agent-one) in {LIST}."
+    assert reason.text == f"in conflict with request first (agent agent-one) in {LIST} (line 1)."
 
 
 def test_a_block_by_conflict_lapses_when_release_moves_out_of_the_way(gate: Gatehouse) -> None:

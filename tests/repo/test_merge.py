@@ -12,7 +12,7 @@ from gatekeeper.model import Oid
 from gatekeeper.repo import drafts
 from gatekeeper.repo.create import create
 from gatekeeper.repo.git import Git
-from gatekeeper.repo.merge import Conflict, Merged, merge
+from gatekeeper.repo.merge import Conflict, Merged, hunks, merge
 from repo.test_git import commit, tree
 
 MERGE = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--stdin")
@@ -51,6 +51,19 @@ def test_a_conflict_names_its_paths_whatever_they_are_called(git: Git) -> None:
     outcome = merge(git, ours, theirs)
     assert isinstance(outcome, Conflict)
     assert set(outcome.paths) == set(odd)
+
+
+def test_a_conflict_names_the_lines_as_our_side_counts_them(git: Git) -> None:
+    old = [f"{number}" for number in range(1, 21)]
+    ours = ["new", *old[:4], "FIVE", "and more", *old[5:11], *old[12:19], "20 ours"]
+    theirs = [*old[:4], "five", *old[5:11], "twelve", *old[12:19], "======="]
+    base, one, other = ("".join(f"{line}\n" for line in text) for text in (old, ours, theirs))
+    root = commit(git, {"list": base, "gone": "1"})
+    outcome = merge(git, commit(git, {"list": one}, root), commit(git, {"list": other, "gone": "2"}, root))
+    assert isinstance(outcome, Conflict)
+    assert outcome.paths == ("gone", "list")
+    assert hunks(git, outcome, "list") == ((6, 7), (14, 13), (21, 21))
+    assert hunks(git, outcome, "gone") == ()
 
 
 def test_after_a_merge_that_cannot_be_tried_others_still_can(git: Git) -> None:
