@@ -170,13 +170,16 @@ def start_detached(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | N
     return child.pid
 
 
-def branch(work: Callable[[], int]) -> int:
+def branch(work: Callable[[], int], *, die_with_parent: bool = False) -> int:
     """Run `work` in a copy of this process, which ends with its status; return the copy's id. For one thread only."""
+    us = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     status = 70
     try:
+        if die_with_parent:
+            _die_with_parent(us)()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         status = work()

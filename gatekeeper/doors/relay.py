@@ -18,7 +18,8 @@ _CHUNK = 1 << 15
 def relayed(wire: Wire, work: Callable[[], int]) -> int:
     """Run `work` with its standard streams in the bands; it ends when the visitor leaves."""
     pipes = {OUTPUT: os.pipe(), ERRORS: os.pipe()}
-    child = process.branch(partial(_inside, {number: ends[1] for number, ends in pipes.items()}, work))
+    inside = partial(_inside, {number: ends[1] for number, ends in pipes.items()}, work)
+    child = process.branch(inside, die_with_parent=True)
     for _, writer in pipes.values():
         os.close(writer)
     reaped = False
