@@ -12,12 +12,10 @@ import click
 
 from gatekeeper.commands import visit
 from gatekeeper.commands.home import gate_in
+from gatekeeper.config.schema import Config
 from gatekeeper.doors import listener, visitor
 from gatekeeper.doors.local import Keeper
-from gatekeeper.doors.visitor import Stranger
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.home import Home
-from gatekeeper.model import Assurance
 from gatekeeper.process import Cancel
 
 
@@ -32,8 +30,9 @@ def socket(folder: Path, agent: str | None, path: Path | None) -> None:
     Example: gatekeeper --gate /srv/gate socket
     """
     home = gate_in(folder)
+    config = visitor.in_force(home)
     if agent is not None:
-        _require_listed(home, agent)
+        _require_listed(config, agent)
     made = listener.handed_over(os.environ.get("LISTEN_PID"), os.environ.get("LISTEN_FDS"))
     place = (path or listener.place(home, agent)).absolute()
     line = made or listener.listen(place, own=agent is not None and path is None)
@@ -47,9 +46,8 @@ def socket(folder: Path, agent: str | None, path: Path | None) -> None:
         _tell("the door is closed")
 
 
-def _require_listed(home: Home, agent: str) -> None:
-    who = visitor.by_name(visitor.in_force(home), agent, Assurance.KERNEL)
-    if isinstance(who, Stranger):
+def _require_listed(config: Config, agent: str) -> None:
+    if agent not in config.agents:
         raise GateError(f"sites.toml lists no agent {agent!r}.", hints=("gatekeeper agents list",), exit=Exit.NOT_FOUND)
 
 

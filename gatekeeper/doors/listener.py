@@ -29,7 +29,9 @@ def listen(path: Path, *, own: bool) -> socket.socket:
 
     A socket that nobody listens on any more is replaced. GateError 21 when somebody does.
     """
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True)
+        path.parent.chmod(0o755)
     if own:
         path.parent.parent.chmod(0o700)
     if path.exists() and _alive(path):

@@ -33,8 +33,9 @@ def in_force(home: Home) -> Config:
     """Return the configuration in force, and see that the hooks judge by it: a saved change counts at once.
 
     An invalid file changes nothing, and lets nobody back in whom a valid one before it had left out.
-    Raises ConfigProblems when there never was a valid one.
+    Raises ConfigProblems when there never was a valid one, and GateError for root in another user's gate.
     """
+    opening.refuse_root(home)
     force = opening.in_force(home)
     policy = _compiled(home)
     if policy is not None and force.problems is not None:

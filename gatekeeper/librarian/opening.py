@@ -113,13 +113,13 @@ def target(home: Home, config: Config) -> Fleet:
 @contextmanager
 def locked(home: Home) -> Iterator[Lock]:
     """Hold the gate's lock, with what a dead holder left cleared away."""
-    _refuse_root(home)
+    refuse_root(home)
     with lock.hold(home.path) as held:
         clear_leftovers(home)
         yield held
 
 
-def _refuse_root(home: Home) -> None:
+def refuse_root(home: Home) -> None:
     """Raise GateError for root in another user's gate: its Librarian could not write what root would leave there."""
     owner = home.path.stat().st_uid
     if os.geteuid() == 0 and owner != 0:

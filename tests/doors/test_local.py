@@ -139,10 +139,12 @@ def test_operators_decide_through_the_door_and_nobody_else(gate: Enforced) -> No
 
 
 def test_root_leaves_nothing_in_the_librarians_gate(gate: Enforced) -> None:
-    argv = [sys.executable, "-m", "gatekeeper", "--gate", str(gate.home.path), "tick"]
-    done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert f"sudo -u {gate.librarian.name}" in done.stderr
+    env = {**os.environ, "PYTHONPATH": gate.env["PYTHONPATH"], "SSH_ORIGINAL_COMMAND": "status"}
+    for verb in (("tick",), ("socket", "--path", str(gate.root / "x")), ("shell", "codex-1")):
+        argv = [sys.executable, "-m", "gatekeeper", "--gate", str(gate.home.path), *verb]
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"sudo -u {gate.librarian.name}" in done.stderr
     owners = {path.lstat().st_uid for path in gate.home.var.rglob("*")}
     assert owners == {gate.librarian.uid}
 
@@ -261,6 +263,11 @@ def test_a_live_socket_is_left_and_a_stale_one_replaced(gate: Enforced, tmp_path
     path.parent.mkdir()
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
+    path.parent.chmod(0o700)
+    before = os.umask(0o077)
+    with listen(tmp_path / "new" / "gate.sock", own=False):
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o755
     with listen(path, own=False), pytest.raises(GateError, match="open at"):
         listen(path, own=False)
     with pytest.raises(GateError, match="too long"):
