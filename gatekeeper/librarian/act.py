@@ -200,14 +200,17 @@ def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
     reason = _in_words(step.reason)
     marked = replace(result, state=step.state, reason=reason, rests_on=dict(step.rests_on), not_before=step.not_before)
     gate.ledger.result(marked)
+    line = ""
     if step.state is not State.VERIFYING and (step.state, reason) != (result.state, result.reason):
         event = "requeued" if step.state is State.QUEUED and reason is None else str(step.state)
         told = f"{result.id}: {reason.code} {reason.text}" if reason else result.id
         log = step.verdict.log if step.verdict else None
         code = reason.code if reason else None
         gate.ledger.record(event, told[:300], id=result.id, tip=result.tip, code=code, log=log)
-        tell(f"{event}: {told}")
+        line = f"{event}: {told}"
     gate.ledger.commit(f"{result.id} {step.state}")
+    if line:  # told once it is so
+        tell(line)
     return reason if step.state in (State.BLOCKED, State.HELD) else None
 
 

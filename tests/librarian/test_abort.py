@@ -58,10 +58,12 @@ def test_a_ship_before_its_commit_point_goes_back(gate: Gatehouse) -> None:
 
 
 def test_with_nothing_under_way_it_says_so_and_freezes_all_the_same(gate: Gatehouse) -> None:
+    gate.clone().request("solid", {"sites/web/page.txt": f"solid {gate.version}\n"})
+    gate.tick()
     done = gate.cli("abort")
     assert (done.returncode, done.stdout.startswith("Nothing was under way.")) == (0, True)
     assert gate.json("status")["frozen"]["reason"].startswith("aborted")
-    gate.clone().request("still", {"sites/web/page.txt": f"still {gate.version}\n"})
+    gate.clone().request("still", {"sites/shop/page.txt": f"still {gate.version}\n"})
     checks = len(gate.records("checked"))
     gate.configure(sites={"web": 'instances = 2\nmode = "cluster"\n'})
     gate.tick()
