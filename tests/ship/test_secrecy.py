@@ -62,7 +62,7 @@ def test_what_is_public_or_too_short_stays(home: Home, text: str) -> None:
 
 
 def test_one_secret_in_another_leaves_nothing_of_the_longer(home: Home) -> None:
-    (home.var / "env" / "shop").write_text("SHORT=secret\nLONG=top-secret-word\n")
+    (home.var / "env" / "shop").write_text("SHORT=top-secret\nLONG=top-secret-word\n")
     assert secrecy.known(home, CONFIG)("top-secret-word") == secrecy.MASK
 
 

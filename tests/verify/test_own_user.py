@@ -14,7 +14,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from gatekeeper import process
+from gatekeeper.model import Oid, SiteName, Version
+from gatekeeper.sites.run import HealthCheck, SiteRun, Stamp
 from gatekeeper.verify import own_user
+from gatekeeper.verify.boot import BootSpec, boot
 from gatekeeper.verify.box import Box
 from gatekeeper.verify.sandbox import run
 
@@ -60,11 +63,11 @@ def as_user(plain: tuple[str, Path], script: str) -> process.Done:
 
 
 def owners(marked: str) -> set[int]:
-    """Return whom the kernel takes the processes with this word in their command line for."""
+    """Return whom the kernel takes the processes with this mark in their command line for."""
     found = set()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if marked.encode() in (folder / "cmdline").read_bytes().split(b"\0"):
+            if marked.encode() in (folder / "cmdline").read_bytes():
                 found.add(folder.stat().st_uid)
     return found
 
@@ -211,3 +214,21 @@ def test_one_without_sub_uids_runs_jobs_as_itself_and_says_so(tmp_path: Path) ->
         prefix = ("setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups")
         done = process.run((*prefix, SYSTEM_PYTHON, "-c", script, folder), cwd=REPOSITORY, merge=True)
     assert done.text == "False"
+
+
+def test_who_asks_a_booted_site_is_its_user_too(tree: Path) -> None:
+    """It reads what an agent's program sends; the two are found while the one waits for the other."""
+    (tree / "server.js").write_text(
+        "require('http').createServer(() => require('fs').writeFileSync('asked', 'x')).listen(4101, '127.0.0.1')"
+    )
+    asked, mark = fifo(tree / "asked"), f"--mark-{secrets.token_hex(4)}"
+    check = HealthCheck(f"http://127.0.0.1:4101/{mark}")
+    site = SiteRun(SiteName("shop"), Path("/srv"), Path("/srv/server.js"), args=(mark,), health=check, health_timeout=2)
+    spec = BootSpec(site=site, stamp=Stamp(Version("v1.0.0"), Oid("a" * 40)), tree=tree, at="/srv")
+    with ThreadPoolExecutor(1) as pool:
+        booted = pool.submit(boot, spec)
+        assert readable(asked)
+        both = owners(mark)
+        assert not booted.result().passed
+    assert len(both) == 1
+    assert os.getuid() not in both
