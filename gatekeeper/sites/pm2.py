@@ -156,7 +156,7 @@ class Pm2:
         try:
             return json.loads(line)  # type: ignore[no-any-return]
         except ValueError as problem:
-            raise _unreachable(f"pm2 jlist did not answer with a list: {said[:200]}.") from problem
+            raise _unreachable("`pm2 jlist` did not answer with a list.") from problem  # it tells every secret
 
     def _daemon_version(self) -> str:
         try:
