@@ -87,7 +87,7 @@ SETUPS = (
     *(
         Setup(
             f"six-{slots}-{rate}",
-            f"six surfaces, {rate} an hour for 7 days, 5 % bad, one in seven touches two, checks of 60 s, {slots} slot(s)",
+            f"six surfaces, {rate} an hour for 7 days, 5 % bad, one in 7 touches two, checks of 60 s, {slots} slot(s)",
             per_hour=rate,
             hours=168,
             surfaces=6,
