@@ -280,13 +280,14 @@ def _discard(gate: Gate) -> None:
 
 
 def _interrupted_before(gate: Gate, plan: Plan) -> bool:
-    """A tree that kills the Librarian, whatever the way, is not shipped for ever: only until a person says `retry`."""
+    """A tree that kills the Librarian, whatever the way, is not shipped for ever; one that was live since is not it."""
     ids = {landing.id for landing in plan.landings}
     for written in records.walk(gate.git, limit=_LOOK_BACK):
         one = written.record
-        if one.event == "retried" and one.data.get("id") in ids:
+        same = one.data.get("tree") == plan.tree
+        if (one.event == "shipped" and same) or (one.event == "retried" and one.data.get("id") in ids):
             return False
-        if one.event == "interrupted" and one.data.get("tree") == plan.tree:
+        if one.event == "interrupted" and same:
             return True
     return False
 
