@@ -79,7 +79,7 @@ def _services(names: Names, made: Made, facts: Facts) -> Iterator[tuple[str, tup
 
 def _sshd(ground: Ground, names: Names, made: Made) -> Iterator[tuple[str, tuple[Action, ...]]]:
     if made.sshd:
-        told: tuple[Action, ...] = (("systemctl", "reload", "ssh.service"),) if ground.systemd else ()
+        told: tuple[Action, ...] = (("systemctl", "try-reload-or-restart", "ssh.service"),) if ground.systemd else ()
         yield f"{names.sshd} goes", (Remove(names.sshd), *told)
 
 

@@ -136,7 +136,9 @@ def wishes(ground: Ground) -> Iterator[Wish]:
     yield from _users(ground)
     yield from _folders(ground)
     if any(agent.ssh_key for agent in ground.config.agents.values()):
-        yield Sshd(_sshd_file(ground), ("systemctl", "reload", "ssh.service") if ground.systemd else None)
+        yield Sshd(
+            _sshd_file(ground), ("systemctl", "try-reload-or-restart", "ssh.service") if ground.systemd else None
+        )
     yield NoDaemon(ground.home.path / ground.config.pm2.home, ground.config.pm2.command, ground.names.user)
     if ground.systemd:
         yield from (Service(start.service, _unit(ground, start)) for start in starts(ground))
