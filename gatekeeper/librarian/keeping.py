@@ -11,13 +11,15 @@ from gatekeeper.repo import retention
 from gatekeeper.repo.export import remove, write_file
 from gatekeeper.ship import runs
 from gatekeeper.ship.runs import LivePlan
+from gatekeeper.sites import logs
 
 _RESULTS_STAY = 30 * DAY
 _BUILDS_STAY = 30 * DAY
 
 
 def keep_house(gate: Gate) -> None:
-    """Prune release folders at each heartbeat; logs, builds, results, kept tips and verdicts once a day."""
+    """Prune release folders and what sites print at each heartbeat; logs, builds, results and the like once a day."""
+    logs.shorten(logs.of_daemon(gate.home.path / gate.config.pm2.home))
     with suppress(OSError, GateError):
         _prune_releases(gate)
         if _another_day(gate):

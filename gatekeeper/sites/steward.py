@@ -14,7 +14,7 @@ from pathlib import Path
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.model import SiteName
-from gatekeeper.sites import ecosystem, furniture, migration, wire
+from gatekeeper.sites import ecosystem, furniture, logs, migration, wire
 from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.remote import SOCKET, name_of
 from gatekeeper.sites.rpc import fits
@@ -106,6 +106,7 @@ class Steward:
         target = self._target(call.pm2)
         match call.asked:
             case wire.Observe(run):
+                logs.shorten(logs.of_daemon(target.pm2.home))
                 return target.observe([run] if run else [])
             case wire.Judge(run, stamp, release):
                 return target.health([run], stamp, release)
