@@ -39,6 +39,7 @@ def conflict(gate: Gatehouse, name: str) -> None:
 
 
 def test_a_conflict_is_one_alert_one_reminder_and_one_end(gate: Gatehouse, heard: Heard) -> None:
+    assert gate.cli("alert", "test").returncode == Exit.NOT_FOUND
     addresses(gate, heard.apprise, f"{heard.ping} ping")
     conflict(gate, "clash")
     gate.tick()
