@@ -30,14 +30,15 @@ def export(git: Git, tree: Oid, target: Path, *, paths: tuple[str, ...] = (), li
     Raises GateError when a linked file turns out to have other content than its blob.
     """
     had = {(e.path, e.mode, e.oid) for e in git.entries(like.tree, *paths, deep=True)} if like else set()
-    made: set[Path] = set()
+    linkable: dict[Path, bool] = {}
     for entry in git.entries(tree, *paths, deep=True):
         place = target / entry.path
-        if place.parent not in made:
+        if place.parent not in linkable:
             place.parent.mkdir(parents=True, exist_ok=True)
-            made.add(place.parent)
+            linkable[place.parent] = like is not None and _holds(like.folder, place.parent.relative_to(target))
         if (
             like is not None
+            and linkable[place.parent]
             and (entry.path, entry.mode, entry.oid) in had
             and _link(like.folder / entry.path, place, entry)
         ):
@@ -84,6 +85,11 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     with fault.step(f"write: {path.name}"):
         draft.replace(path)
         sync_folder(path.parent)
+
+
+def _holds(folder: Path, inside: Path) -> bool:
+    """Tell whether a path lies in the folder itself, not behind a link: there a site may have put anything."""
+    return (folder / inside).resolve() == folder.resolve() / inside
 
 
 def _link(source: Path, place: Path, entry: Entry) -> bool:

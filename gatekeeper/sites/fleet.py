@@ -6,7 +6,6 @@ They are told side by side and waited for together, so that lockstep holds whoev
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -88,7 +87,7 @@ class Fleet:
     def observe(self, runs: Sequence[SiteRun]) -> dict[SiteName, SiteSeen]:
         """Return what is there, at once; "unreachable" where a steward does not answer."""
         own, others = _parted(runs)
-        answers = _side_by_side([partial(self._steward(run).observe, run) for run in others])
+        answers = _side_by_side([partial(self._look, run) for run in others])
         seen = self.local.observe(own)
         for run, answer in zip(others, answers, strict=True):
             found = {} if isinstance(answer, GateError) else answer
@@ -123,6 +122,9 @@ class Fleet:
         tasks = [steward.dismiss for steward in self._parting(())]
         for answer in _side_by_side([self.local.stop_all, *tasks]):
             _raised(answer)
+
+    def _look(self, run: SiteRun) -> dict[SiteName, SiteSeen]:
+        return self._steward(run).observe(run)
 
     def _check(self, run: SiteRun, *, leaving: Collection[int]) -> None:
         steward = self._steward(run)
@@ -161,9 +163,8 @@ class Fleet:
     def _make_room(self, runs: Sequence[SiteRun]) -> tuple[list[SiteRun], list[SiteRun]]:
         """Stop what runs under another user than it should, since two cannot have one port; part the runs."""
         own, others = _parted(runs)
-        with suppress(GateError):  # preflight has asked each; on the way back nothing may keep the others from it
-            for answer in _side_by_side([steward.dismiss for steward in self._parting(runs)]):
-                _raised(answer)
+        # preflight has asked each of them; on the way back one that fails may not keep the others from it
+        _side_by_side([steward.dismiss for steward in self._parting(runs)])
         moving = self._moving(others)
         if moving:
             self.local.dismiss([run.name for run in moving])

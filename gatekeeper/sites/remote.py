@@ -54,14 +54,16 @@ class Steward:
 
     def health(self, run: SiteRun, stamp: Stamp, release: Path) -> dict[SiteName, SiteHealth]:
         """Wait for the verdict."""
-        return self._own(wire.Judge(run, stamp, release), SiteHealth, _QUICK + _watched(run))
+        said = self._own(wire.Judge(run, stamp, release), SiteHealth, _QUICK + _watched(run))
+        return self._whole(said)
 
     def converge(
         self, run: SiteRun, stamp: Stamp, release: Path, *, only: Collection[str] | None
     ) -> dict[SiteName, SiteHealth]:
         """Bring it there and wait for the verdict; empty when `only` leaves it out."""
         patience = _QUICK + 5 * _span(run) + _watched(run)
-        return self._own(wire.Converge(run, stamp, release, _named(only)), SiteHealth, patience)
+        said = self._own(wire.Converge(run, stamp, release, _named(only)), SiteHealth, patience)
+        return self._whole(said) if only is None or self.site in only else {}
 
     def observe(self, run: SiteRun | None) -> dict[SiteName, SiteSeen]:
         """Return what is there, at once; without a run only that the steward answers."""
@@ -79,6 +81,12 @@ class Steward:
         """Run its migration as its user; it is killed when this program ends."""
         asked = wire.Migrate(run, stamp, argv, cwd)
         return self._ask(asked, migration.Ended, migration.LONGEST + _QUICK, most=wire.LONGEST)
+
+    def _whole(self, said: dict[SiteName, SiteHealth]) -> dict[SiteName, SiteHealth]:
+        """Return a verdict; to leave it out is none."""
+        if not said:
+            raise self._unreachable("it does not say how the site is")
+        return said
 
     def _own(self, asked: wire.Asked, kind: type[_T], patience: float) -> dict[SiteName, _T]:
         said: dict[SiteName, _T] = self._ask(asked, dict[SiteName, kind], patience)  # type: ignore[valid-type]

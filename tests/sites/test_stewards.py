@@ -79,6 +79,7 @@ def test_each_site_runs_as_its_user_with_its_secrets_and_its_data(house: Househo
     for path in (cache.resolve(), house.gate / "data" / "shop" / "data" / "seed.txt", shop / "ecosystem.json"):
         assert path.stat().st_uid == uids["shop"]
     assert stat.S_IMODE((shop / "ecosystem.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(cache.resolve().stat().st_mode) == 0o700
     assert {path.stat().st_uid for path in (release, release / "sites" / "shop" / "server.js")} == {uids["web"]}
 
 
@@ -120,7 +121,9 @@ def test_a_steward_killed_in_the_middle_of_a_ship(house: Household) -> None:
     before, version = texts(house), house.ask("web")["version"]
     with stuck(house, "no-steward") as librarian:
         house.end("shop")
-        assert "STRANDED" in librarian.communicate()[0]
+        said = librarian.communicate()[0]
+    assert "STRANDED" in said
+    assert 'failed on site shop (The steward of site "shop" cannot be asked' in said
     assert house.ask("web")["version"] == version, "the others are back all the same"
     assert "cut short" in house.steward("shop")
     assert "recovered" in house.gatekeeper("tick", ok=False).stdout
@@ -259,6 +262,16 @@ def test_what_the_code_of_a_site_tries_against_gate_and_neighbour(house: Househo
     house.gatekeeper("tick")
 
 
+def test_what_a_site_keeps_is_never_read_by_the_librarian(house: Household) -> None:
+    """The file has the name of one in the tree, so that a ship could take it for what the last release has."""
+    kept = house.gate / "data" / "shop" / "data"
+    house.run("shop", "sh", "-c", f"chmod 755 {kept.parent} {kept} && truncate -s 4T {kept}/seed.txt")
+    house.request("after-a-huge-file", page("shop", "after a huge file"))
+    house.gatekeeper("tick")
+    house.run("shop", "rm", str(kept / "seed.txt"))
+    assert house.ask("shop")["text"] == "after a huge file"
+
+
 def test_a_port_that_the_user_of_another_site_holds_is_named_before_anything_is_touched(house: Household) -> None:
     house.power_off()
     (house.gate / "sites" / "shop" / "ecosystem.json").unlink()
@@ -285,6 +298,8 @@ def test_a_site_gets_a_user_and_loses_it_again(house: Household) -> None:
     house.gatekeeper("tick")
     assert house.ask("web")["uid"] == house.uid("web")
     assert (house.gate / "sites" / "web" / "ecosystem.json").exists()
+    log = (house.gate / "sites" / "web" / "pm2" / "logs" / "web-error.log").read_text()
+    assert "EADDRINUSE" not in log, "the old one ends before the new one starts"
     house.give(house.gate / "data" / "web", "librarian")
     house.configure(users)
     house.gatekeeper("tick")

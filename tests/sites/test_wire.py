@@ -101,6 +101,7 @@ def test_of_an_honest_answer_everything_is_taken(liar: tuple[Liar, Steward]) -> 
 
 
 LIES = {
+    "no verdict": answer({}),
     "another site": answer({"blog": SiteHealth(healthy=True)}),
     "another type": answer({"shop": {"healthy": "yes"}}),
     "a number out of all bounds": answer({"shop": {"healthy": True, "pid": 10**400}}),
