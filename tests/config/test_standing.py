@@ -80,7 +80,7 @@ def test_root_is_never_enforced(home: Home) -> None:
 
 def test_without_a_sites_toml(home: Home) -> None:
     assert standing.shortfalls(home, uid=US) == ("There is no valid sites.toml.",)
-    home.sites_toml.write_text("[gate]\n")
+    home.sites_toml.write_text('[sites.docs]\npath = "docs"\nmode = "static"\n')
     assert standing.shortfalls(home, uid=US) == ()
     home.sites_toml.write_text("[gate\n")
     home.applied_toml.write_text('[sites.shop]\npath = "shop"\nscript = "s.js"\n')
