@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from gatehouse import Gatehouse
+from gatehouse import Gatehouse, librarian, until
 
 from gatekeeper.errors import Exit
 from gatekeeper.librarian.decisions import VERBS
@@ -130,6 +130,17 @@ def test_a_freeze_ends_by_itself(gate: Gatehouse) -> None:
     assert gate.records("thawed")[0].actor.role == "librarian"
     assert gate.cli("freeze", "--until", "yesterday", "-m", "x").returncode == Exit.USAGE
     assert gate.decide("freeze", until=utc(0)).data["exit"] == Exit.USAGE
+
+
+def test_the_librarian_wakes_when_a_freeze_ends(gate: Gatehouse) -> None:
+    gate.clone().request("woken", {"sites/web/page.txt": f"woken {gate.version}\n"})
+    with librarian(gate) as process:
+        until(process, "shipped ")
+        for seconds in (5, 20, 40):  # a slow machine may come too late for the first
+            if gate.cli("freeze", "--until", utc(time.time() + seconds), "-m", "a moment").returncode == 0:
+                break
+        until(process, "thawed")  # the next heartbeat is due in 15 minutes
+    assert gate.json("status")["frozen"] is None
 
 
 def test_a_site_is_restarted_on_what_is_live(gate: Gatehouse) -> None:
