@@ -29,7 +29,8 @@ _REJECTED = "GATE-405"
 _GATE = frozenset(
     {
         *("imported", "restored", "started", "stopped", "configured", "reconfigured", "converged", "migrated"),
-        *("alerted", "mirrored", "tampered", "repaired", "stranded", "ship_failed", "interrupted", "ship_put_off", "ship_aborted"),
+        *("alerted", "mirrored", "tampered", "repaired", "stranded"),
+        *("ship_failed", "ship_put_off", "ship_aborted", "interrupted"),
     }
 )
 
