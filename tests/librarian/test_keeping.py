@@ -7,6 +7,11 @@ from pathlib import Path
 from gatehouse import Gatehouse
 
 from gatekeeper.model import State
+from gatekeeper.repo import drafts
+from gatekeeper.repo.drafts import Draft
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.ledger import EMPTY_TREE
+from gatekeeper.sites import logs
 
 DAY = 86400.0
 
@@ -90,3 +95,35 @@ def test_a_rollback_to_a_version_that_was_pruned_stages_it_again(gate: Gatehouse
     assert len(list(gate.home.releases.iterdir())) == 1
     assert gate.decide("rollback", version=version).event == "shipped"
     assert (gate.ask("web")["text"], gate.versions()) == (shown, {gate.version})
+
+
+def test_many_loose_objects_are_packed_and_nothing_is_lost(gate: Gatehouse) -> None:
+    """Git alone never would: `gc.auto` is 0, so that no push and no ship does it at a moment of its own."""
+    chain: list[Draft] = []
+    for number in range(7500):
+        parents = (chain[-1].oid,) if chain else ()
+        chain.append(drafts.draft(tree=EMPTY_TREE, parents=parents, message=f"{number}\n", at=0))
+    with Git(gate.home.repo) as git:
+        drafts.write(git, chain)
+    gate.git("update-ref", "refs/gate/keep/chain/1", chain[-1].oid)
+    before = gate.refs()
+    gate.tick(clock=lambda: time.time() + 3 * DAY)
+    counted = dict(line.split(": ") for line in gate.git("count-objects", "-v").splitlines())
+    assert int(counted["count"]) < 1000
+    assert int(counted["in-pack"]) >= len(chain)
+    gone = {ref for ref, oid in before.items() if gate.refs().get(ref) != oid}
+    assert gone <= {"refs/gate/log", "refs/gate/verdicts"}, "these go on"
+    gate.git("fsck", "--strict", "--no-dangling")
+
+
+def test_what_sites_print_is_kept_short_while_pm2_goes_on_appending(gate: Gatehouse) -> None:
+    log = gate.home.var / "pm2" / "logs" / "shop-out.log"
+    with log.open("ab") as file:
+        file.truncate(logs.MOST + 1)
+    gate.tick()
+    assert (log.stat().st_size, log.with_name("shop-out.log.1").stat().st_size) == (0, logs.MOST)
+    log.with_name("shop-out.log.1").unlink()
+    held = [fd for pid in gate.pm2_family() for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.readlink() == log]
+    flags = [Path(str(fd).replace("/fd/", "/fdinfo/")).read_text().split()[3] for fd in held]
+    assert flags, "pm2, or in cluster mode the site's own process, holds it open"
+    assert all(int(flag, 8) & os.O_APPEND for flag in flags), "it writes at the end, wherever that is"
