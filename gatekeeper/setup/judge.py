@@ -76,7 +76,9 @@ def actions(wish: Wish, facts: Facts) -> tuple[Action, ...]:  # noqa: PLR0911 - 
     """Return what makes a wish hold; each may be done twice."""
     match wish:
         case User():
-            return (_useradd(wish),)
+            # a home that an undo has left is there already, and useradd would leave it to root
+            own = (("chown", "-R", "-h", f"{wish.name}:{wish.name}", str(wish.home)),) if wish.person else ()
+            return (_useradd(wish), *own)
         case SubIds():
             ids = _free_range(facts)
             return (("usermod", "--add-subuids", ids, "--add-subgids", ids, wish.user),)

@@ -84,11 +84,11 @@ def _sshd(ground: Ground, names: Names, made: Made) -> Iterator[tuple[str, tuple
 
 
 def _daemons(ground: Ground, facts: Facts) -> Iterator[tuple[str, tuple[Action, ...]]]:
-    for name, site in own_users(ground.config).items():
-        home = site_folder(ground.home, name) / "pm2"
-        if running := facts.daemons.get(home):
-            wish = NoDaemon(home, ground.config.pm2.command, str(site.user))
-            yield f"site {name} stops", (end_daemon(wish, running.uid),)
+    """End every pm2 of the gate's users: one that still has a process cannot be removed."""
+    whose = {site_folder(ground.home, name) / "pm2": f"site {name}" for name in own_users(ground.config)}
+    for home, running in facts.daemons.items():
+        wish = NoDaemon(home, ground.config.pm2.command, ground.names.user)
+        yield f"{whose.get(home, 'the gate itself')}: its pm2 ends", (end_daemon(wish, running.uid),)
 
 
 def _user(name: str, account: Account) -> Iterator[tuple[str, tuple[Action, ...]]]:
@@ -100,6 +100,8 @@ def _user(name: str, account: Account) -> Iterator[tuple[str, tuple[Action, ...]
 def _remains(ground: Ground, made: Made, own: list[str]) -> Iterator[str]:
     path = ground.home.path
     yield f"{path}, with repo.git, keys, data and releases; no site runs until a Librarian does"
+    if users := ", ".join(own_users(ground.config)):
+        yield f"sites.toml, in which sites have users ({users}): they run again after setup --apply, and not without"
     yield from (
         f"user {name}: it was there before, or somebody changed its comment" for name in made.users if name not in own
     )

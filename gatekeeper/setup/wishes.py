@@ -200,7 +200,7 @@ def _folders(ground: Ground) -> Iterator[Wish]:
 
 
 def _of_site(home: Home, name: str, owner: str) -> Iterator[Wish]:
-    yield Folder(site_folder(home, name), owner, 0o711)
+    yield Tree(site_folder(home, name), owner, 0o711)
     yield Folder(site_folder(home, name) / "pm2", owner, 0o700)
     yield Tree(home.data / name, owner, 0o700)
 

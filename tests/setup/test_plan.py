@@ -248,3 +248,19 @@ def test_undo_trusts_no_name_that_the_record_only_claims() -> None:
         ("systemctl", "disable", "--now", "gatekeeper-gate.service"),
         ("systemctl", "daemon-reload"),
     ]
+
+
+def test_undo_ends_every_pm2_before_its_user_goes() -> None:
+    place = ground()
+    site = HOME.path / "sites" / "shop" / "pm2"
+    facts = replace(complete(place), daemons={HOME.var / "pm2": Running(7, 900), site: Running(8, 901)})
+    way = undo(place, facts, Made("gate", "gatekeeper", (1000, 1000), users=("gatekeeper", "site-shop")))
+    said = [what for what, _ in way.steps]
+    assert said[:3] == [
+        "the gate itself: its pm2 ends",
+        "site shop: its pm2 ends",
+        "/srv/gate goes back to its owner before",
+    ]
+    assert way.steps[1][1][0][2] == "901"  # type: ignore[index]
+    assert way.steps[2][1] == (("chown", "-R", "-h", "1000:1000", "/srv/gate"),)
+    assert any("sites have users (shop)" in line for line in way.remains)
