@@ -33,7 +33,7 @@ from gatekeeper.sites import procfs
 from gatekeeper.sites.target import LocalTarget
 
 ROOT = Path(__file__).parents[1]
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 PM2 = ROOT / "node_modules" / ".bin" / "pm2"
 
 SERVER = """const http = require('http'), fs = require('fs'), path = require('path');

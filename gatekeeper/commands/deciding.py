@@ -21,6 +21,9 @@ from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.records import Written
 
+_OPENING = 10.0
+_CLOSED = (FileNotFoundError, ConnectionRefusedError)
+"""Nobody has heard anything: what was asked may be asked again."""
 _GLANCE = 0.2
 _PATIENCE = 600.0
 _LOOK_BACK = 200
@@ -52,12 +55,20 @@ def decide(
 
 
 def _here(home: Home, asked: dict[str, Any]) -> Written:
-    try:
-        return _by_ourselves(home, asked)
-    except GateError as problem:
-        if problem.exit is not Exit.LOCKED:
-            raise
-        return _through_the_door(home, asked)
+    """The lock is taken before the door is open, and a `tick` has no door: either is over soon."""
+    deadline = time.monotonic() + _OPENING
+    while True:
+        try:
+            return _by_ourselves(home, asked)
+        except GateError as problem:
+            if problem.exit is not Exit.LOCKED:
+                raise
+        try:
+            return _through_the_door(home, asked)
+        except GateError as problem:
+            if not isinstance(problem.__cause__, _CLOSED) or time.monotonic() >= deadline:
+                raise
+        time.sleep(_GLANCE)
 
 
 def _for(asker: Actor, home: Home, asked: dict[str, Any]) -> Written:

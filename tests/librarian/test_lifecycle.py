@@ -3,11 +3,16 @@
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 
+import pytest
 from gatehouse import Gatehouse, app_files, librarian, until
 
 from gatekeeper.errors import Exit
+from gatekeeper.librarian import opening
 from gatekeeper.model import State
 from gatekeeper.repo import lock, spool
 
@@ -218,9 +223,24 @@ def test_a_decision_goes_through_the_door_of_a_running_librarian(gate: Gatehouse
         gate.clone().request("iced", {"sites/web/page.txt": f"iced {gate.version}\n"})
         until(process, "GATE-408")
         assert gate.cli("thaw").returncode == 0
-        assert gate.cli("wait", "iced", "--timeout", "20s").returncode == 0
+        assert gate.cli("wait", "iced", "--timeout", "3m").returncode == 0
     assert gate.records("frozen")[0].actor.role == "operator"
     assert "decision" not in {entry.event for entry in spool.read(gate.home.spool)}
+
+
+def test_a_decision_waits_for_a_door_that_is_not_open_yet(gate: Gatehouse) -> None:
+    """The lock is taken first: until the door is there, nobody would hear it, and it must not fail for that."""
+    argv = [sys.executable, "-m", "gatekeeper", "--gate", str(gate.home.path), "freeze", "-m", "hands off"]
+    with opening.locked(gate.home):
+        person = subprocess.Popen(argv, env=gate.env)
+        with pytest.raises(subprocess.TimeoutExpired):
+            person.wait(2)  # without patience it ends in half a second
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(gate.home.door))  # as a killed Librarian leaves it
+        with pytest.raises(subprocess.TimeoutExpired):
+            person.wait(0.5)
+    assert person.wait(60) == 0
+    assert gate.records("frozen")[0].subject
 
 
 def pids(gate: Gatehouse) -> dict[str, int]:
