@@ -41,13 +41,15 @@ def plain() -> Iterator[tuple[str, Path]]:
     ids = "2000000000-2000065535"
     process.run(("useradd", "--system", "--no-create-home", name))
     process.run(("usermod", "--add-subuids", ids, "--add-subgids", ids, name))
-    with TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        home = Path(folder, "home")
-        home.mkdir(mode=0o700)
-        shutil.chown(home, name, name)
-        yield name, home
-    process.run(("userdel", name))
+    try:
+        with TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)
+            home = Path(folder, "home")
+            home.mkdir(mode=0o700)
+            shutil.chown(home, name, name)
+            yield name, home
+    finally:
+        process.run(("userdel", name))
 
 
 def as_user(plain: tuple[str, Path], script: str) -> process.Done:
