@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -27,6 +28,7 @@ from gatekeeper.setup import plan, record
 from gatekeeper.setup.facts import Account, Seen, accounts, missing_packages, see, whose
 from gatekeeper.setup.ground import ground, has_systemd
 from gatekeeper.setup.wishes import own_users, site_folder
+from gatekeeper.verify import own_user
 from gatekeeper.verify.selftest import self_test
 
 _KERNEL = ("fs.protected_symlinks", "fs.protected_hardlinks")
@@ -53,7 +55,7 @@ def gather(home: Home) -> Facts:
         set_up=made.name if made else None,
         shortfalls=standing.shortfalls(home, config, uid=owner),
         todo=_todo(home, config, made),
-        programs=_programs(config),
+        programs=_programs(config, home),
         hooks=hooks.drift(home.path),
         settings=_settings(home),
         seen=_seen(_places(home, config)),
@@ -87,12 +89,12 @@ def _todo(home: Home, config: Config, made: record.Made | None) -> tuple[str, ..
     return tuple(step.what for step in plan.of(place, made).todo)
 
 
-def _programs(config: Config) -> Programs:
+def _programs(config: Config, home: Home) -> Programs:
     versions = {"node": _says(("node", "--version")), "pm2": _pm2_says(config)}
     with suppress(GateError):
         versions["git"] = ".".join(map(str, git.version()))
-    missing = missing_packages()
-    return Programs(versions, missing, None if config.verify.sandbox == "none" else _sandbox())
+    boxed = config.verify.sandbox != "none"
+    return Programs(versions, missing_packages(), _sandbox() if boxed else None, boxed and _own_users(home))
 
 
 def _pm2_says(config: Config) -> str | None:
@@ -115,6 +117,16 @@ def _sandbox() -> str | None:
         return self_test()
     except GateError as problem:
         return problem.text
+
+
+def _own_users(home: Home) -> bool:
+    """Ask as whoever runs the Librarian; root can become anybody, which says nothing of it."""
+    owner = home.path.stat()
+    if os.geteuid() == owner.st_uid:
+        return own_user.available() is not None
+    become = ("setpriv", "--reuid", str(owner.st_uid), "--regid", str(owner.st_gid), "--clear-groups", "--")
+    asked = "from gatekeeper.verify import own_user; raise SystemExit(own_user.available() is None)"
+    return process.run((*become, sys.executable, "-P", "-c", asked), timeout=_PATIENCE).ok
 
 
 def _settings(home: Home) -> tuple[str, ...]:

@@ -44,6 +44,8 @@ class Programs:
     missing: tuple[str, ...]
     sandbox: str | None
     """What the sandbox's self-test found, as a sentence; None: it holds, or is switched off."""
+    own_users: bool
+    """Whether the Librarian can run each check as a Unix user of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,10 @@ def sandbox(facts: Facts) -> Iterator[Finding]:
     elif facts.programs.sandbox:
         fix = "apt-get install --no-install-recommends bubblewrap uidmap util-linux"
         yield Finding(Level.WRONG, "sandbox", facts.programs.sandbox, fix)
+    elif not facts.programs.own_users:
+        level, text = Level.WRONG if facts.set_up else Level.NOTE, "Checks run as the Librarian's own Unix user."
+        fix = f"apt-get install --no-install-recommends uidmap && sudo {facts.command('setup --apply')}"
+        yield Finding(level, "sandbox", f"{text} It has no sub-ids that newuidmap takes.", fix)
 
 
 def kernel(facts: Facts) -> Iterator[Finding]:

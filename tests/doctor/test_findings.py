@@ -48,7 +48,7 @@ def reach(*chain: Seen) -> Reach:
 
 PLACES = {HOME.path: seen(0o711), HOME.repo: seen(0o700), HOME.var: seen(0o700), HOME.key.parent: seen(0o700)}
 PLACES |= {HOME.key: seen(0o600), HOME.sites_toml: seen(0o644), HOME.www: seen(0o755), ENV: seen(0o600)}
-PROGRAMS = Programs({"git": "2.39.5", "node": "v20.1.0", "pm2": "7.0.4"}, (), None)
+PROGRAMS = Programs({"git": "2.39.5", "node": "v20.1.0", "pm2": "7.0.4"}, (), None, own_users=True)
 WELL = Facts(
     home=HOME,
     config=config(),
@@ -108,6 +108,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (programs(node=None), "node is not there", "apt-get install nodejs"),
     (programs(pm2="5.4.2"), "pm2 is 5.4.2; 7.0.4 or newer", "npm install --global pm2@latest"),
     ({"programs": replace(PROGRAMS, sandbox="The sandbox does not hold.")}, "does not hold", "bubblewrap"),
+    ({"programs": replace(PROGRAMS, own_users=False)}, "Checks run as the Librarian's own Unix user", "uidmap && sudo"),
     ({"hooks": ("pre-receive was altered",)}, "Hooks: pre-receive was altered.", "repair"),
     ({"settings": ("receive.hiderefs",)}, "setting receive.hiderefs was changed", "repair"),
     (places({HOME.var: seen(0o755)}), "/srv/gate/var is open to other users (mode 0755)", "chmod go-rwx /srv/gate/var"),
@@ -156,6 +157,11 @@ NOTES: list[tuple[dict[str, Any], str, str]] = [
     ({"set_up": None, "shortfalls": ("x",), "librarian": None}, "No Librarian runs", "--gate /srv/gate run"),
     ({"set_up": None, "shortfalls": ("x",), "kernel": {"fs.protected_symlinks": "0"}}, "protected_symlinks", "sysctl"),
     ({"config": config(TOML + '[verify]\nsandbox = "none"\n')}, "without a sandbox", 'sandbox = "bubblewrap"'),
+    (
+        {"programs": replace(PROGRAMS, own_users=False), "set_up": None, "shortfalls": ("x",)},
+        "Checks run as the Librarian's own Unix user",
+        "uidmap",
+    ),
     ({"users": {}}, "and there is no such user", "setup --apply"),
     ({"config": config(TOML.split("[agents", maxsplit=1)[0])}, "names no agent, so nobody can push", "--agents"),
     ({"config": config(TOML.replace('unix_user = "agent-a"', ""))}, "neither a Unix user nor an SSH key", "unix_user"),
@@ -174,7 +180,7 @@ def test_what_is_only_worth_knowing_is_a_note(changed: dict[str, Any], text: str
 
 def test_what_this_gate_does_not_use_need_not_be_there() -> None:
     static = config(TOML.split("[sites.shop]", maxsplit=1)[0])
-    none = Programs({"git": "2.39.5", "node": None, "pm2": None}, ("slirp4netns",), None)
+    none = Programs({"git": "2.39.5", "node": None, "pm2": None}, ("slirp4netns",), None, own_users=True)
     assert found(replace(WELL, config=static, programs=none, stewards={}), Level.WRONG) == []
     advisory = replace(WELL, set_up=None, shortfalls=("x",), programs=replace(PROGRAMS, missing=("uidmap",)))
     assert found(advisory, Level.WRONG) == []

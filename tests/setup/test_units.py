@@ -11,7 +11,7 @@ import pytest
 
 from gatekeeper.setup.wishes import Service, wishes
 
-from .test_plan import TOML, ground
+from .test_setup_plan import TOML, ground
 
 PROGRAM = (sys.executable, "-P", "-m", "gatekeeper")
 
