@@ -18,6 +18,7 @@ CHECKS: tuple[tuple[str, str, Check], ...] = (
     ("modes", "Folders and files are open to those only who need them.", places.modes),
     ("secrets", "Keys, env files and alert addresses are private.", places.secrets),
     ("repository", "Hooks and settings of the repository are as this version writes them.", places.repository),
+    ("alerts", "Somebody is told when a person is needed.", places.alerts),
     ("disk", "The disk has room.", places.disk),
     ("librarian", "The Librarian runs, and its heartbeat is on time.", places.librarian),
     ("sites", "Every site's steward can be reached.", places.stewards),

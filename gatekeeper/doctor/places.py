@@ -64,6 +64,15 @@ def secrets(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def alerts(facts: Facts) -> Iterator[Finding]:
+    """Whether anybody hears of what needs a person."""
+    path = facts.home.path / facts.config.gate.alerts_file
+    if path not in facts.seen:
+        text = f"Nobody is told when something needs a person: there is no {path}."
+        fix = f"install -m 0600 /dev/stdin {path}   (an Apprise address a line; then: {facts.command('alert test')})"
+        yield Finding(Level.NOTE, "alerts", text, fix)
+
+
 def disk(facts: Facts) -> Iterator[Finding]:
     """Room for a ship."""
     needed = facts.config.limits.free_disk

@@ -47,7 +47,13 @@ def reach(*chain: Seen) -> Reach:
 
 
 PLACES = {HOME.path: seen(0o711), HOME.repo: seen(0o700), HOME.var: seen(0o700), HOME.key.parent: seen(0o700)}
-PLACES |= {HOME.key: seen(0o600), HOME.sites_toml: seen(0o644), HOME.www: seen(0o755), ENV: seen(0o600)}
+PLACES |= {
+    HOME.key: seen(0o600),
+    HOME.sites_toml: seen(0o644),
+    HOME.www: seen(0o755),
+    ENV: seen(0o600),
+    ALERTS: seen(0o600),
+}
 PROGRAMS = Programs({"git": "2.39.5", "node": "v20.1.0", "pm2": "7.0.4"}, (), None, own_users=True)
 WELL = Facts(
     home=HOME,
@@ -165,6 +171,7 @@ NOTES: list[tuple[dict[str, Any], str, str]] = [
     ({"users": {}}, "and there is no such user", "setup --apply"),
     ({"config": config(TOML.split("[agents", maxsplit=1)[0])}, "names no agent, so nobody can push", "--agents"),
     ({"config": config(TOML.replace('unix_user = "agent-a"', ""))}, "neither a Unix user nor an SSH key", "unix_user"),
+    (places({ALERTS: None}), "Nobody is told when something needs a person", "alert test"),
     (places({HOME.www: seen(0o700)}), "No web server can read /srv/gate/www", "chmod 0755"),
 ]
 
