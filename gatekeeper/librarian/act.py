@@ -157,7 +157,7 @@ def _sweep(gate: Gate, result: Result, hands: Hands) -> Reason | None:
 
 def _seal(gate: Gate, reports: Iterable[str], mind: Recollection) -> None:
     """Record what was refused, then forget it; what a kill in between left is recorded already."""
-    files = frozenset(reports)
+    files = tuple(reports)
     look_back = _LOOK_BACK + len(files)  # a Librarian that was killed here may just have recorded them all
     sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=look_back)}
     known = known_results(gate, gate.git.refs(RESULTS), mind)

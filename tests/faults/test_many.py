@@ -11,7 +11,7 @@ from faults.many import at_work, lay
 from faults.whole import assert_whole
 from gatekeeper.librarian import train
 from gatekeeper.model import State
-from gatekeeper.repo import facts
+from gatekeeper.repo import facts, report
 from gatekeeper.repo.git import Git
 
 
@@ -44,9 +44,9 @@ def test_a_full_queue_is_looked_at_by_as_many_programs_as_a_short_one(
         lay(young, name, count, site="web")
         with at_work(young) as librarian:
             librarian.file()
-            before = len(librarian.processes)
+        with at_work(young) as librarian:
             seen = librarian.look()
-            spent.append(len(librarian.processes) - before)
+            spent.append((len(librarian.processes), len(librarian.hands.mind.memory.merges)))
     assert spent[0] == spent[1]
     assert len(seen.standings) == len(young.open())
 
@@ -94,4 +94,16 @@ def test_a_kill_beside_the_filing_of_many(site_gate: Gatehouse, step: str) -> No
     assert [record.data["id"] for record in filed] == ids
     assert [site_gate.result(id_).sequence for id_ in ids] == [record.sequence for record in filed]
     assert Counter(site_gate.result(id_).state for id_ in ids) == {State.SHIPPED: len(ids)}
+    assert_whole(site_gate)
+
+
+def test_many_refusals_are_recorded_once_though_the_librarian_was_killed_beside_them(site_gate: Gatehouse) -> None:
+    """More than the records that a quiet gate looks back at."""
+    agent = {"name": "agent-one", "assurance": "claimed", "role": "agent"}
+    before = len(site_gate.records("refused"))
+    for number in range(300):
+        report.note(str(site_gate.home.path), "refused", agent=agent, code="GATE-101", ref=f"refs/heads/x-{number}")
+    assert strike(site_gate, [{"at": "before spool: drop", "do": "kill"}], "tick") < 0
+    start_again(site_gate)
+    assert len(site_gate.records("refused")) == before + 300
     assert_whole(site_gate)
