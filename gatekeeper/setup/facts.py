@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gatekeeper import process
+from gatekeeper import assets, process
 from gatekeeper.repo import hooks, lock
 from gatekeeper.setup.wishes import (
     File,
@@ -153,10 +153,8 @@ def found(program: str) -> str | None:
 
 def reached(ground: Ground) -> tuple[Path, ...]:
     """Return what the users of the set-up must reach: the gate, this program, its Python, and what runs sites."""
-    import gatekeeper  # noqa: PLC0415 - the package's own place
-
     programs = [Path(place) for name in ("git", "node", ground.config.pm2.command[0]) if (place := found(name))]
-    own = [Path(ground.program[0]), Path(str(gatekeeper.__file__)), Path(os.__file__)]
+    own = [Path(ground.program[0]), Path(assets.__file__), Path(os.__file__)]
     return tuple(
         dict.fromkeys(place for path in (ground.home.path, *own, *programs) for place in (path, path.resolve()))
     )
@@ -184,10 +182,7 @@ def _bar(path: Path) -> Path | None:
     for place in (*reversed(path.parents), path):
         with suppress(OSError):
             mode = place.stat().st_mode
-            wanted = 0o001 if stat.S_ISDIR(mode) else 0o004
-            if not mode & wanted and place != path:
-                return place
-            if place == path and not stat.S_ISDIR(mode) and not mode & wanted:
+            if not mode & (stat.S_IXOTH if stat.S_ISDIR(mode) else stat.S_IROTH):
                 return place
     return None
 

@@ -1,4 +1,4 @@
-"""A set-up as a list of steps with what is to be done for each: made of wishes and facts, without touching anything."""
+"""A set-up as a list of steps with what is to be done for each, made of wishes and facts; only `of` looks itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
