@@ -109,7 +109,7 @@ def stewards(facts: Facts) -> Iterator[Finding]:
 
 def door(facts: Facts) -> Iterator[Finding]:
     """Whether the local door is open, where agents have no other."""
-    if facts.set_up and facts.door:
+    if facts.door:
         fix = _restart(facts, "-door", "socket")
         yield Finding(Level.WRONG, "doors", f"Nobody opens the local door: {facts.door}.", fix)
 

@@ -196,6 +196,13 @@ def test_what_this_gate_does_not_use_need_not_be_there() -> None:
     assert found(missing, Level.WRONG)
 
 
+def test_nothing_is_called_fine_that_does_not_apply() -> None:
+    advisory = replace(WELL, set_up=None, shortfalls=("x",), door="No such file", stewards={})
+    said = " ".join(finding.text for finding in examine(advisory))
+    assert "local door" not in said
+    assert "steward" not in said
+
+
 def test_a_folder_like_tmp_may_lie_above() -> None:
     assert found(replace(WELL, above={Path("/tmp"): seen(0o1777, 0)}), Level.WRONG) == []
 
