@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from gatehouse import Gatehouse
+from gatehouse import Gatehouse, librarian, until
 
 from faults.crash import SCENARIOS, faulty_gate, start_again, strike
 from faults.whole import assert_whole
@@ -55,6 +55,15 @@ def on_a_small_disk() -> Iterator[Gatehouse]:
             yield gate
 
 
+def _fill(gate: Gatehouse, left: int) -> Path:
+    """Leave so many bytes of the disk, and return the file that takes the others."""
+    ballast = gate.root / "tmp" / "ballast"
+    room = os.statvfs(gate.root)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - left)
+    return ballast
+
+
 @pytest.mark.parametrize("left", [0, 24 << 10, 96 << 10])
 def test_a_disk_that_is_really_full(on_a_small_disk: Gatehouse, left: int) -> None:
     """Git, the staging and the spool all run into it, wherever `left` bytes get them."""
@@ -63,10 +72,7 @@ def test_a_disk_that_is_really_full(on_a_small_disk: Gatehouse, left: int) -> No
     start_again(gate)
     before = gate.version
     gate.clone().request("squeezed", {"sites/one/page.txt": "squeezed\n"})
-    ballast = gate.root / "tmp" / "ballast"
-    room = os.statvfs(gate.root)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - left)
+    ballast = _fill(gate, left)
     status = strike(gate, (), "tick")
     assert status == 1
     assert "GATE-503" in gate.told[-1]
@@ -74,4 +80,19 @@ def test_a_disk_that_is_really_full(on_a_small_disk: Gatehouse, left: int) -> No
     ballast.unlink()
     start_again(gate)
     assert gate.result("squeezed").state is State.SHIPPED
+    assert_whole(gate)
+
+
+def test_a_librarian_that_lives_goes_on_by_itself_when_there_is_room(on_a_small_disk: Gatehouse) -> None:
+    gate = on_a_small_disk
+    gate.home.sites_toml.write_text(gate.toml.replace('"15m"', '"2s"').replace('free_disk = "1M"', 'free_disk = "1K"'))
+    start_again(gate)
+    gate.clone().request("patient", {"sites/one/page.txt": "patient\n"})
+    ballast = _fill(gate, 0)
+    with librarian(gate) as process:
+        until(process, "GATE-503")
+        ballast.unlink()
+        until(process, "shipped v")
+    start_again(gate)
+    assert gate.result("patient").state is State.SHIPPED
     assert_whole(gate)
