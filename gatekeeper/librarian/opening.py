@@ -62,7 +62,10 @@ def for_reading(home: Home, *, clock: Clock = time.time) -> Iterator[Gate]:
 
 
 def in_force(home: Home) -> InForce:
-    """Read sites.toml; an invalid one changes nothing as long as there was a valid one before."""
+    """Read sites.toml; an invalid one changes nothing as long as there was a valid one before.
+
+    Nor does it let anybody back in whom a valid one had left out since.
+    """
     try:
         return InForce(load.load(home.sites_toml), home.sites_toml.read_text("utf-8"))
     except ConfigProblems as problems:
@@ -90,7 +93,8 @@ def clear_leftovers(home: Home) -> None:
     lock.clear_own(home.repo)
     own_user.take_back(home.work)
     drafts = (*home.var.glob(".*.new"), *home.www.glob(".*.new"), *home.releases.glob(".new-*"))
-    for left in (home.work, *drafts, *home.builds.glob(".*"), *home.repo.glob("index-*"), *home.repo.glob("sign-*")):
+    own = (path for name in ("index-*", "sign-*", "draft-*") for path in home.repo.glob(name))
+    for left in (home.work, *drafts, *home.builds.glob(".*"), *own):
         remove(left)
     for draft in home.current.parent.glob(".*.new"):
         draft.unlink()

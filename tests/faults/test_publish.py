@@ -96,6 +96,15 @@ def test_a_tree_that_was_interrupted_twice_waits_for_a_person(site_gate: Gatehou
     assert_whole(site_gate)
 
 
+def test_what_a_killed_librarian_was_writing_is_cleared_away(site_gate: Gatehouse) -> None:
+    """A kill between two steps leaves what no step names: an index, a signature, the draft of a trial merge."""
+    for name in ("index-x", "sign-x"):
+        (site_gate.home.repo / name).mkdir()
+    (site_gate.home.repo / "draft-x").touch()
+    start_again(site_gate)
+    assert_whole(site_gate)
+
+
 def test_a_second_librarian_refuses(site_gate: Gatehouse) -> None:
     tick = [
         "env",

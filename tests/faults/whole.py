@@ -157,6 +157,7 @@ def _disk(gate: Gatehouse) -> Iterator[str]:
         (home.repo, "*.lock"),
         (home.repo, "index-*"),
         (home.repo, "sign-*"),
+        (home.repo, "draft-*"),
         (home.releases, ".*"),
         (home.work, "*"),
         (home.builds, ".*"),
