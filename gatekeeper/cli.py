@@ -1,5 +1,6 @@
 """The command line: which gate, which verb, and whether it goes through a door."""
 
+import importlib
 import os
 import sys
 from functools import partial
@@ -8,48 +9,57 @@ from pathlib import Path
 import click
 
 import gatekeeper
-from gatekeeper.commands import (
-    agents,
-    alert,
-    audit,
-    backup,
-    boundary,
-    changelog,
-    config,
-    decide,
-    demo,
-    doctor,
-    explain,
-    init,
-    log,
-    mcp,
-    resolve,
-    run,
-    setup,
-    shell,
-    show,
-    socket,
-    status,
-    steward,
-    visit,
-    wait,
-)
+from gatekeeper.commands import boundary
+from gatekeeper.home import Home
+from gatekeeper.policy.texts import nearest
 
+_MODULES = {
+    "decide": "abort approve freeze next reject reload repair retry revert rollback thaw",
+    "backup": "backup restore",
+    "run": "run tick",
+}
+"""Modules of `gatekeeper.commands` that hold other verbs than the one that they are named after."""
+_ALONE = (
+    "agents alert audit changelog config demo doctor explain init log mcp resolve setup shell show socket status"
+    " steward wait"
+)
+_MODULE_OF = {verb: verb for verb in _ALONE.split()} | {
+    verb: module for module, verbs in _MODULES.items() for verb in verbs.split()
+}
 _LEAKING = ("GIT_", "SSH_ASKPASS")
 _OWN = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_PROTOCOL")
 """Who an agent is and how it reaches the gate: `mcp` hands them on, `shell` reads the last, nothing else looks."""
 
 
 class _Front(click.Group):
-    """The verbs; those that a door serves go through it where the gate's state is another user's."""
+    """The verbs, each imported when it is called; one that a door serves goes there if the state is another user's."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        """Return all verbs, in the order of the alphabet."""
+        return sorted(_MODULE_OF)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a verb, None for what is none."""
+        if cmd_name not in _MODULE_OF:
+            return None
+        module = importlib.import_module(f"gatekeeper.commands.{_MODULE_OF[cmd_name]}")
+        found = (value for value in vars(module).values() if isinstance(value, click.Command))
+        return next(command for command in found if command.name == cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return what to run, given everything from the verb on."""
+        if args[0] not in _MODULE_OF and (meant := nearest(args[0], _MODULE_OF)):
+            ctx.fail(f'There is no verb "{args[0]}". Did you mean "{meant}"?')
         name, command, rest = super().resolve_command(ctx, args)
-        door = visit.door_to(_home(ctx.params["home"]), name)
-        return (name, command, rest) if door is None else (name, visit.through(door, args), [])
+        home = Home(_home(ctx.params["home"]).resolve())
+        if home.var.is_dir() and not os.access(home.var, os.R_OK | os.X_OK):
+            from gatekeeper.commands import visit  # noqa: PLC0415 - rare, and it brings many verbs along
+
+            if name in visit.VERBS:
+                return name, visit.through(home.gate_socket, args), []
+        return name, command, rest
 
 
 @click.group(cls=_Front, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -59,24 +69,6 @@ class _Front(click.Group):
 def cli(context: click.Context, home: str | None) -> None:
     """Agents may build anything and ship nothing: a Git-native deploy gate for sites under pm2."""
     context.obj = _home(home)
-
-
-for _command in (
-    *(demo.demo, init.init, setup.setup, doctor.doctor, config.config),
-    *(run.run, run.tick, steward.steward, shell.shell, socket.socket),
-    *(status.status, show.show, log.log, changelog.changelog, explain.explain, wait.wait),
-    *(
-        *decide.COMMANDS,
-        resolve.resolve,
-        audit.audit,
-        agents.agents,
-        alert.alert,
-        mcp.mcp,
-        backup.backup,
-        backup.restore,
-    ),
-):
-    cli.add_command(_command)
 
 
 def main() -> None:

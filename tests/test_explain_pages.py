@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import click
 import pytest
 
 from gatekeeper.cli import cli
@@ -14,7 +15,7 @@ CODES = [
     for number in group
 ]
 SECTIONS = ["What it means", "Why", "For the agent", "For the operator", "Example"]
-VERBS = set(cli.commands)
+VERBS = set(cli.list_commands(click.Context(cli)))
 OPTIONS = {"--surface", "--intent", "--artifact", "--id", "--bump", "--try", "--wait", "--status", "--withdraw"}
 
 

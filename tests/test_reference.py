@@ -23,7 +23,10 @@ PAGES = (README, *(page.read_text("utf-8") for page in sorted((ROOT / "docs").rg
 
 
 def verbs(group: click.Group = cli, before: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
         if isinstance(command, click.Group):
             yield from verbs(command, f"{before}{name} ")
         else:

@@ -1,6 +1,5 @@
 """The verbs that come through a door: which there are, how they go there, and how they run behind it."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,9 +25,8 @@ def behind(home: Home, who: Actor, argv: Sequence[str]) -> int:
 
     def run() -> object:
         if argv[0] not in VERBS:
-            raise GateError(
-                f"`{brief(argv[0])}` is not served here; {', '.join(sorted(VERBS))} are.", exit=Exit.REFUSED
-            )
+            served = f"git push, fetch and clone are, and {', '.join(sorted(VERBS))}."
+            raise GateError(f"`{brief(argv[0])}` is not served here; {served}", exit=Exit.REFUSED)
         if argv[0] in _DECISIONS and who.role != "operator":
             raise GateError(f"{who.name} is not an operator, and only operators decide.", exit=Exit.REFUSED)
         with group.make_context("gatekeeper", list(argv), obj=home.path) as context:
@@ -36,14 +34,6 @@ def behind(home: Home, who: Actor, argv: Sequence[str]) -> int:
             return group.invoke(context)
 
     return boundary.status_of(run)
-
-
-def door_to(folder: Path, verb: str | None) -> Path | None:
-    """Return the door to go through, for a verb that has one, when the gate's state is another user's."""
-    home = Home(folder.resolve())
-    if verb not in VERBS or not home.var.is_dir() or os.access(home.var, os.R_OK | os.X_OK):
-        return None
-    return home.gate_socket
 
 
 def through(door: Path, argv: Sequence[str]) -> click.Command:

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Set as AbstractSet
 
 from gatekeeper.doors import serve as git
 from gatekeeper.doors import visitor
@@ -12,30 +11,29 @@ from gatekeeper.doors.wire import Wire
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home
 from gatekeeper.model import Assurance
-from gatekeeper.policy.answer import brief
 
 _STREAMS = Wire(0, 1)
 
 
-def serve(home: Home, agent: str, asked: str, protocol: str | None, verbs: tuple[AbstractSet[str], Verb]) -> int:
+def serve(home: Home, agent: str, asked: str, protocol: str | None, run: Verb) -> int:
     """Serve one command of a client over the standard streams; return the exit status.
 
-    `verbs` are those of the command line that are open, and what runs one. Whatever path Git names, it gets this
-    gate's repository.
+    `run` runs a verb of the command line, and refuses what is not open. Whatever path Git names, it gets this gate's
+    repository.
     """
     who = visitor.by_name(visitor.in_force(home), agent, Assurance.KEY)
     if isinstance(who, Stranger):
         return _refuse(f"GATE-301 {who.why}")
-    open_, run = verbs
     match _words(asked):
         case ["git-receive-pack", _]:
             return git.push(home, who, _STREAMS)
         case ["git-upload-pack", _]:
             return git.fetch(home, _STREAMS, protocol)
-        case [verb, *_] as argv if verb in open_:
+        case [_, *_] as argv:
             return run(who, argv)
-    what = f"`{brief(asked)}` is not served here" if asked else "This key opens no shell"
-    return _refuse(f"{what}; git push, fetch and clone are, and {', '.join(sorted(open_))}.")
+    return _refuse(
+        "This key opens no shell; git push, fetch and clone are served, and some verbs, such as `ssh … status`."
+    )
 
 
 def _words(asked: str) -> list[str]:
