@@ -19,8 +19,8 @@ def _daemon(gate: Gatehouse) -> int:
 @pytest.mark.parametrize(
     "step",
     [
-        "before switch",
-        "after switch",
+        "before switch: current",
+        "after switch: current",
         "before pm2: reloadProcessId",
         "after pm2: reloadProcessId",
         "before object: shipped: N: Do dead-N",
