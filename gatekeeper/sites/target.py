@@ -3,9 +3,12 @@
 It never switches `current` and never stages: it makes the processes follow what is there.
 """
 
+import os
 import pwd
+import signal
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +78,8 @@ class LocalTarget:
         self._ensure_daemon(runs)
         told = self._told(runs, stamp)
         todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
-        if todo.delete or any(one.status == "launching" for one, _ in todo.reload):
+        launching = any(one.status == "launching" for one, _ in todo.reload)
+        if todo.delete or launching or self._unlisted(look(self.pm2)):
             # pm2 loses sight of a worker that is launching when its process is reloaded, as one that dies at boot is
             self._quiet(runs)
             todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
@@ -193,24 +197,31 @@ class LocalTarget:
         self.pm2.kill(one.pm_id for one, app in todo.reload if _hangs(one, app, view, places[one.name]))
 
     def _quiet(self, runs: Sequence[SiteRun]) -> None:
-        """Wait until nothing of ours is being started, stopped or reloaded. Raises 504 when that never ends."""
+        """Wait until nothing of ours is being started, stopped or reloaded. Raises 504 when that never ends.
+
+        A worker that dies in the middle of a reload can leave another that pm2 has lost sight of and never ends: that
+        one is ended here, once it had all the time that a site has to leave.
+        """
         deadline = time.monotonic() + _longest(runs) + _MARGIN
-        while busy := self._commotion():
-            if time.monotonic() >= deadline:
+        while busy := self._commotion(view := look(self.pm2)):
+            if time.monotonic() >= deadline + _MARGIN:
                 raise _busy(busy)
+            for pid in self._unlisted(view) if time.monotonic() >= deadline else ():
+                _end(pid, view)
             time.sleep(_RETRY / 3)
 
-    def _commotion(self) -> str:
-        view = look(self.pm2)
-        listed = {one.pid for one in view.processes}
+    def _commotion(self, view: View) -> str:
         for one in view.processes:
             if plan.is_ours(one, self.current) and one.status in ("launching", "stopping"):
                 return f'Process {one.pid} of "{one.name}" is {one.status}.'
-        releases = self.current.resolve().parent
-        for pid, cwd in view.children.items():
-            if pid not in listed and _inside(cwd, releases):
-                return f"Process {pid} in {cwd} is on its way out, or pm2 has lost sight of it."
+        for pid in self._unlisted(view):
+            return f"Process {pid} in {view.children[pid]} is on its way out, or pm2 has lost sight of it."
         return ""
+
+    def _unlisted(self, view: View) -> list[int]:
+        """Return the daemon's own children in our releases that it does not list."""
+        listed, releases = {one.pid for one in view.processes}, self.current.resolve().parent
+        return [pid for pid, cwd in view.children.items() if pid not in listed and _inside(cwd, releases)]
 
     def _told(self, runs: Sequence[SiteRun], stamp: Stamp) -> dict[str, Any]:
         return ecosystem.render(runs, stamp, base=base_environment(), logs=self.pm2.home / "logs")
@@ -242,6 +253,13 @@ def _seen(run: SiteRun, processes: Sequence[Pm2Process], *, up: bool) -> SiteSee
 
 def _inside(cwd: str | None, folder: Path) -> bool:
     return cwd is not None and Path(cwd).is_relative_to(folder)
+
+
+def _end(pid: int, view: View) -> None:
+    """Kill a child of the daemon, and nobody who may have got its number since."""
+    with suppress(ProcessLookupError), os.fdopen(os.pidfd_open(pid)) as handle:
+        if procfs.parents().get(pid) == view.daemon:
+            signal.pidfd_send_signal(handle.fileno(), signal.SIGKILL)
 
 
 def _longest(runs: Sequence[SiteRun]) -> float:

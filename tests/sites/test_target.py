@@ -299,6 +299,19 @@ def test_a_reload_that_meets_another_is_made_all_the_same(world: World) -> None:
     assert below(world) == listed(world)
 
 
+def test_a_process_that_pm2_has_lost_sight_of_is_ended(world: World) -> None:
+    """Whoever deletes in the middle of a reload leaves one behind: it serves on the port, and pm2 never ends it."""
+    runs = [world.run("shop", kill_timeout=0.5, listen_timeout=4.0), world.run("news", mode="fork", kill_timeout=0.5)]
+    ship(world, runs, "v1", world.release("v1", shop=GOOD, news=GOOD))
+    world.release("v2", shop=SLOW.replace("700)", "3000)"), news=GOOD)
+    world.target.reload(runs, stamp("v2"))
+    pm2(world, "delete", "shop")
+    assert below(world) > listed(world), "one is left that pm2 does not list"
+    ship(world, runs, "v3", world.release("v3", shop=GOOD, news=GOOD))
+    assert below(world) == listed(world)
+    assert {ask(run)["version"] for run in runs} == {"v3"}
+
+
 def test_a_site_removed_in_the_middle_of_a_reload_leaves_no_orphan(world: World) -> None:
     runs = [world.run("shop"), world.run("news", mode="fork")]
     ship(world, runs, "v1", world.release("v1", shop=GOOD, news=GOOD))
