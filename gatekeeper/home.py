@@ -63,9 +63,19 @@ class Home:
         return self.var / "spool"
 
     @property
+    def decided(self) -> Path:
+        """What people decided, a file each; nothing that serves a push gets there."""
+        return self.spool / "decided"
+
+    @property
     def door(self) -> Path:
-        """The socket that a running Librarian listens on."""
+        """The socket that a running Librarian takes decisions on."""
         return self.var / "door.sock"
+
+    @property
+    def bell(self) -> Path:
+        """The socket that wakes a running Librarian and can do nothing else: all that a push gets to."""
+        return self.var / "bell.sock"
 
     @property
     def doors(self) -> Path:

@@ -23,17 +23,19 @@ _SCRATCH = 64 << 20
 def receive_pack(home: Home) -> tuple[str, ...]:
     """Return the command that serves a push. Only objects, request refs, the spool and the answers can be written.
 
+    No decision can be made in here: the Librarian's door, and the folder of what people decided, are not there.
     The repository's own folder is a throw-away one, for the file that a push from a shallow clone needs there.
     Deleting a ref rewrites packed-refs, which cannot be had in here: the door does that by itself.
     """
-    for name in _WRITABLE:
-        (home.repo / name).mkdir(parents=True, exist_ok=True)
-    var = ("policy.json", "heartbeat.json", "door.sock")
+    for place in (*(home.repo / name for name in _WRITABLE), home.decided):
+        place.mkdir(parents=True, exist_ok=True)
+    var = ("policy.json", "heartbeat.json", "bell.sock")
     return (
         *_around(home, system()),
         *(word for name in _WRITABLE for word in _mount("--bind", home.repo / name)),
         *_mount("--ro-bind", home.repo / "objects" / "info"),
         *(word for place in (home.spool, home.var / "answers") for word in _mount("--bind", place)),
+        *("--tmpfs", str(home.decided), "--remount-ro", str(home.decided)),
         *(word for name in var for word in _mount("--ro-bind-try", home.var / name)),
         *_command(home, "receive-pack"),
     )

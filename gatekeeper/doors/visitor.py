@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import replace
-
 from gatekeeper.config import standing
 from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.schema import Config
@@ -32,14 +30,14 @@ Visitor = Actor | Stranger
 def in_force(home: Home) -> Config:
     """Return the configuration in force, and see that the hooks judge by it: a saved change counts at once.
 
-    An invalid file changes nothing, and lets nobody back in whom a valid one before it had left out.
+    An invalid file changes nothing.
     Raises ConfigProblems when there never was a valid one, and GateError for root in another user's gate.
     """
     opening.refuse_root(home)
     force = opening.in_force(home)
     policy = _compiled(home)
     if policy is not None and force.problems is not None:
-        return replace(force.config, agents={n: a for n, a in force.config.agents.items() if n in policy["agents"]})
+        return force.config
     mode, source = standing.mode(home, force.config), digest(force.text)
     if policy is None or (policy.get("mode"), policy.get("source")) != (mode, source):
         with Git(home.repo) as git:

@@ -27,7 +27,7 @@ def answer(home: Home, who: Actor, push: Push, wire: Wire) -> None:
     deleted = _delete(home, ref, old)
     said = posted.answer_to(str(home.path), NO_OID, ref) if deleted else ""
     if deleted:
-        posted.wake(str(home.door))
+        posted.wake(str(home.bell))
     _report(wire, push, said, None if deleted else _MOVED)
 
 
@@ -49,7 +49,8 @@ def _named(options: tuple[bytes, ...]) -> dict[str, str]:
 
 
 def _delete(home: Home, ref: str, old: str) -> bool:
-    argv = ("git", f"--git-dir={home.repo}", "update-ref", "-d", ref, old)
+    # A request that somebody made a symbolic ref must not pass its deletion on to what it names.
+    argv = ("git", f"--git-dir={home.repo}", "update-ref", "--no-deref", "-d", ref, old)
     return process.run(argv, env=box.environment()).ok
 
 

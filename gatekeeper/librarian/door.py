@@ -1,6 +1,7 @@
-"""The Librarian's local door: var/door.sock. Hooks knock to wake it; people's decisions come in, and are written down.
+"""The Librarian's local door: var/door.sock, where people's decisions come in and are written down; and its bell.
 
-A thread of its own answers, so that the door is open while checks run. It decides nothing and writes only the spool.
+Hooks ring var/bell.sock, which only wakes: what serves a push gets to no door. A thread of its own answers each, so
+that they are open while checks run. They decide nothing and write only the spool.
 """
 
 import json
@@ -11,7 +12,8 @@ import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gatekeeper.home import Home
@@ -32,26 +34,41 @@ class Door:
     home: Home
     clock: Clock
     knock: Callable[[bool], None]
-    _listener: socket.socket | None = None
+    _open: bool = False
+    _sockets: list[socket.socket] = field(default_factory=list)
 
     def open(self) -> None:
-        """Start to listen; a socket file that a dead Librarian left is replaced, for the lock is ours."""
-        self.home.door.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(self.home.door))
-        self.home.door.chmod(0o600)
+        """Start to listen; socket files that a dead Librarian left are replaced, for the lock is ours."""
+        self._open = True
+        listener = self._bound(self.home.door, socket.SOCK_STREAM)
         listener.listen(64)
-        self._listener = listener
-        threading.Thread(target=self._serve, args=(listener,), daemon=True, name="door").start()
+        for work, line in ((self._serve, listener), (self._listen, self._bound(self.home.bell, socket.SOCK_DGRAM))):
+            threading.Thread(target=work, args=(line,), daemon=True, name="door").start()
 
     def close(self) -> None:
-        """Stop listening and take the socket file away."""
-        if self._listener is not None:
+        """Stop listening and take the socket files away."""
+        self._open = False
+        for line in self._sockets:
             with suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
-        self.home.door.unlink(missing_ok=True)
+                line.shutdown(socket.SHUT_RDWR)
+            line.close()
+        self._sockets.clear()
+        for path in (self.home.door, self.home.bell):
+            path.unlink(missing_ok=True)
+
+    def _bound(self, path: Path, kind: socket.SocketKind) -> socket.socket:
+        path.unlink(missing_ok=True)
+        line = socket.socket(socket.AF_UNIX, kind)
+        line.bind(str(path))
+        path.chmod(0o600)
+        self._sockets.append(line)
+        return line
+
+    def _listen(self, bell: socket.socket) -> None:
+        """Wake at each ring, whatever it says."""
+        with suppress(OSError):
+            while bell.recv(1) or self._open:
+                self.knock(False)
 
     def _serve(self, listener: socket.socket) -> None:
         while True:
@@ -65,9 +82,6 @@ class Door:
 
     def _hear(self, visitor: socket.socket) -> None:
         said = _line(visitor)
-        if said.get("wake"):
-            self.knock(False)
-            return
         asked = said["decide"]
         decision = self._written(asked, _asker(asked, _uid(visitor)))
         visitor.sendall(json.dumps({"v": 1, "taken": decision.key}).encode() + b"\n")

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from gatekeeper.config import load, standing
 from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.problems import ConfigProblems
@@ -18,7 +20,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.librarian import doors
 from gatekeeper.model import SHIPPING
-from gatekeeper.repo import lock
+from gatekeeper.repo import lock, receive
 from gatekeeper.repo.export import remove, write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
@@ -71,7 +73,18 @@ def in_force(home: Home) -> InForce:
     except ConfigProblems as problems:
         if not home.applied_toml.exists():
             raise
-        return InForce(load.load(home.applied_toml), home.applied_toml.read_text("utf-8"), problems)
+        config = _no_wider(load.load(home.applied_toml), home)
+        return InForce(config, home.applied_toml.read_text("utf-8"), problems)
+
+
+def _no_wider(config: Config, home: Home) -> Config:
+    """Leave out whom the policy in force had left out: a valid sites.toml that only the doors saw counts on."""
+    try:
+        listed = receive.load(str(home.path))["agents"]
+    except receive.Unreadable:
+        return config
+    kept = {name: agent for name, agent in config.agents.items() if name in listed}
+    return replace(config, agents={name: replace(agent, role=listed[name]["role"]) for name, agent in kept.items()})
 
 
 def apply(gate: Gate) -> None:

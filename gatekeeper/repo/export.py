@@ -62,10 +62,9 @@ def sync_folder(folder: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete a file or a folder, read-only ones too; nothing there is no error."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-        return
-    if path.is_dir():
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+    else:
         with fault.step(f"remove: {path.parent.name}"):
             for root, _, _ in os.walk(path):
                 os.chmod(root, 0o755)  # noqa: PTH101, S103 - about to be deleted

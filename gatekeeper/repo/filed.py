@@ -80,9 +80,9 @@ def _base(git: Git, facts: Facts) -> str:
 
 
 def _heartbeat(home: str) -> dict[str, object]:
-    """Tell whether somebody comes: without its door a Librarian is not there, whatever a `tick` by hand left."""
+    """Tell whether somebody comes: without its bell a Librarian is not there, whatever a `tick` by hand left."""
     try:
-        os.stat(f"{home}/var/door.sock")  # noqa: PTH116 - no pathlib in hooks
+        os.stat(f"{home}/var/bell.sock")  # noqa: PTH116 - no pathlib in hooks
         with open(f"{home}/var/heartbeat.json", encoding="utf-8") as file:  # noqa: PTH123 - no pathlib in hooks
             due = calendar.timegm(time.strptime(json.load(file)["next"], "%Y-%m-%dT%H:%M:%SZ"))
     except (OSError, ValueError, KeyError, TypeError):

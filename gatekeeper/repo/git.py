@@ -155,10 +155,11 @@ class Git(AbstractContextManager["Git"]):
 
         The child inherits the Librarian's lock and is not killed with it: a transaction that is torn by a
         kill in its commit phase would otherwise be possible (facts.md), and no successor starts before it ends.
+        A symbolic ref is moved itself, never what it names.
         """
         lines = b"".join(b"update %s\0%s\0%s\0" % (c.ref.encode(), c.new.encode(), c.old.encode()) for c in changes)
         script = b"start\0" + lines + b"prepare\0commit\0"
-        args = ("update-ref", "--create-reflog", "-m", reason, "--stdin", "-z")
+        args = ("update-ref", "--no-deref", "--create-reflog", "-m", reason, "--stdin", "-z")
         with fault.step(f"refs: {reason}"):
             done = self.run(*args, stdin=script, allowed=(0, 1, 128), pass_fds=(lock_fd,))
         if done.ok:

@@ -1,4 +1,7 @@
-"""What hooks and people wrote down for the Librarian: a file each in var/spool, named so that order is time."""
+"""What hooks and people wrote down for the Librarian: a file each in var/spool, named so that order is time.
+
+What people decided lies in a folder of its own there, which nothing that serves a push can reach.
+"""
 
 import json
 import os
@@ -9,15 +12,18 @@ from typing import Any
 
 from gatekeeper import fault
 from gatekeeper.model import Actor, Assurance, Decision, RequestId
-from gatekeeper.repo.export import write_file
-from gatekeeper.repo.report import COUNTER
+from gatekeeper.repo import report
+from gatekeeper.repo.export import remove, write_file
+
+DECIDED = "decided"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the spool, parsed; `event` is "broken" when it could not be."""
+    """One file of the spool, parsed; `event` is "broken" when it could not be, or claims to be a person's decision."""
 
     file: str
+    """Its path below the spool."""
     event: str
     fields: dict[str, Any]
 
@@ -32,9 +38,10 @@ def read(folder: Path, known: dict[str, Entry] | None = None) -> tuple[Entry, ..
 
     Those that are `known` are not read again; the others are put there.
     """
-    names = sorted(path.name for path in folder.glob("[!.]*.json"))
+    there = (*folder.glob("[!.]*.json"), *(folder / DECIDED).glob("[!.]*.json"))
+    names = [str(path.relative_to(folder)) for path in sorted(there, key=lambda path: path.name)]
     known = {} if known is None else known
-    known |= {name: _entry(folder / name) for name in names if name not in known}
+    known |= {name: _entry(folder, name) for name in names if name not in known}
     return tuple(known[name] for name in names)
 
 
@@ -42,13 +49,13 @@ def drop(folder: Path, files: tuple[str, ...]) -> None:
     """Forget entries that are in the log now; one that is gone already is no error."""
     for name in files:
         with fault.step("spool: drop"):
-            (folder / name).unlink(missing_ok=True)
+            remove(folder / name)
 
 
 def only_counted(folder: Path) -> int:
     """Return how many refusals came while the spool was full, of which nothing but the number is known."""
     try:
-        return int((folder / COUNTER).read_text("ascii"))
+        return int(report.plain(str(folder / report.COUNTER)))
     except (OSError, ValueError):
         return 0
 
@@ -65,12 +72,13 @@ def decide(folder: Path, decision: Decision) -> None:
         "at": decision.at,
         "agent": fields_of(decision.actor),
     }
+    (folder / DECIDED).mkdir(exist_ok=True)
     write_file(folder / decision.key, json.dumps(fields, sort_keys=True).encode() + b"\n", mode=0o600)
 
 
 def new_key() -> str:
-    """Return a name for an entry that is written now: later ones sort behind it."""
-    return f"{time.time_ns()}-{os.getpid()}.json"
+    """Return the name of a decision that is written now: later ones sort behind it."""
+    return f"{DECIDED}/{time.time_ns()}-{os.getpid()}.json"
 
 
 def decision(entry: Entry) -> Decision:
@@ -99,11 +107,13 @@ def actor_of(fields: dict[str, Any]) -> Actor:
     return Actor(str(fields.get("name", "unknown")), Assurance(known), str(fields.get("role", "agent")))
 
 
-def _entry(path: Path) -> Entry:
+def _entry(folder: Path, name: str) -> Entry:
     try:
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(report.plain(str(folder / name)))
     except (OSError, ValueError):
-        return Entry(path.name, "broken", {})
-    if not isinstance(fields, dict):
-        return Entry(path.name, "broken", {})
-    return Entry(path.name, str(fields.get("event")), fields)
+        return Entry(name, "broken", {})
+    if not isinstance(fields, dict) or not isinstance(fields.get("agent") or {}, dict):
+        return Entry(name, "broken", {})
+    event = str(fields.get("event"))
+    sound = (event == "decision") == name.startswith(f"{DECIDED}/")
+    return Entry(name, event, fields) if sound else Entry(name, "broken", {})

@@ -11,6 +11,7 @@ from hooks.doorway import Clone
 from doors.conftest import AGENTS, SITES, Behind
 from gatekeeper.doors import commands, serve
 from gatekeeper.doors.wire import FLUSH, Wire, packet
+from gatekeeper.librarian import opening
 from gatekeeper.model import Actor, Assurance
 
 ZERO, OID = b"0" * 40, b"1" * 40
@@ -157,6 +158,7 @@ def test_a_saved_sites_toml_counts_at_the_next_push(behind: Behind) -> None:
     assert "GATE-301" in answer.raw
     behind.home.sites_toml.write_text("[agents")
     assert "GATE-301" in behind.file("fix-1").raw, "an invalid file changes nothing"
+    assert set(opening.in_force(behind.home).config.agents) == {"codex-2", "kim"}, "for the Librarian neither"
     behind.configure()
     assert behind.file("fix-1").code is None
     keys = json.loads((behind.home.var / "policy.json").read_text())["agents"]

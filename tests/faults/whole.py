@@ -177,7 +177,7 @@ def _disk(gate: Gatehouse) -> Iterator[str]:
 def _spool(gate: Gatehouse) -> Iterator[str]:
     """Only a push that was killed before its ref moved leaves something for a while: its announcement."""
     tips = gate.refs("refs/heads/request/")
-    for path in gate.home.spool.glob("[!.]*"):
+    for path in gate.home.spool.rglob("[!.]*.json"):
         told = json.loads(path.read_bytes())
         if told["event"] != "pushing" or tips.get(f"refs/heads/request/{told['id']}") == told["new"]:
             yield f"{path.name} is still in the spool: {told}"

@@ -17,7 +17,7 @@ def beats(door: Door, after: float) -> str:
     due = time.gmtime(time.time() + after)
     text = json.dumps({"last": "2026-01-05T15:00:00Z", "next": time.strftime("%Y-%m-%dT%H:%M:%SZ", due)})
     (door.home / "var" / "heartbeat.json").write_text(text)
-    (door.home / "var" / "door.sock").touch()
+    (door.home / "var" / "bell.sock").touch()
     return time.strftime("%H:%M UTC", due)
 
 
@@ -39,7 +39,7 @@ def test_it_says_that_nobody_will_come(door: Door, clone: Clone) -> None:
     assert lines[2] == "  surface  shop     base v1.4.1     next heartbeat when the Librarian runs"
     assert lines[3] == NOT_RUNNING
     beats(door, 600)
-    (door.home / "var" / "door.sock").unlink()
+    (door.home / "var" / "bell.sock").unlink()
     clone.commit(files={"sites/shop/cart.js": "by hand\n"})
     assert NOT_RUNNING in clone.push("--force", "HEAD:request/fix-42").lines
     due = beats(door, -600)

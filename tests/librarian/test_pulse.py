@@ -54,7 +54,7 @@ def test_ready_alive_hanging_and_stopping(gate: Gatehouse, tmp_path: Path) -> No
                 drained(ear)
                 with socket.socket(socket.AF_UNIX) as line:  # its door, a thread of its own, is open all the same
                     line.connect(str(gate.home.door))
-                    line.sendall(b'{"wake": true}\n')
+                    line.sendall(b"{}\n")
                     assert line.recv(1) == b""
                 with pytest.raises(TimeoutError):
                     ear.recv(4096)

@@ -228,7 +228,7 @@ def test_a_decision_that_a_kill_left_in_the_spool_is_not_carried_out_twice(gate:
     spool.decide(gate.home.spool, again)
     gate.tick()
     assert (len(gate.records()), gate.json("status")["frozen"]) == (told, None)
-    assert not list(gate.home.spool.glob("[!.]*"))
+    assert not list(gate.home.spool.rglob("[!.]*.json"))
 
 
 def test_a_request_is_seen_and_waited_for_before_the_librarian_has_looked(gate: Gatehouse) -> None:
