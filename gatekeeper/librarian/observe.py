@@ -98,7 +98,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         thaws=thaws(gate, refs.get(FROZEN)),
         ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
         standings=formed.standings,
-        plan=plan(gate, yard, queue, known.values(), mind) if asked else Plan(),
+        plan=plan(gate, yard, queue, known.values(), mind) if asked else Plan(red=mind.red.get(release.commit, ())),
         bad_trees=_named(refs, BAD),
         interrupted=_named(refs, INTERRUPTED),
     )

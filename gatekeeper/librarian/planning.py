@@ -41,6 +41,7 @@ def plan(gate: Gate, yard: Yard, queue: Sequence[Request], known: Iterable[Resul
         )
     )
     mind.suspects = made.suspects
+    mind.red[yard.release.commit] = made.red
     return made
 
 

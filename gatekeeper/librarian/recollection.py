@@ -7,7 +7,7 @@ from gatekeeper import process
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.train import Memory
 from gatekeeper.model import Oid, RequestId, Result
-from gatekeeper.policy.scene import Suspect
+from gatekeeper.policy.scene import Red, Suspect
 from gatekeeper.repo.spool import Entry
 from gatekeeper.verify import jobs
 from gatekeeper.verify.jobs import Ground, Work, digest
@@ -32,6 +32,8 @@ class Recollection:
     """Keys of the jobs that said something in this heartbeat."""
     flakes: float | None = None
     """The share of runs that failed for no reason, of late."""
+    red: dict[Oid, tuple[Red, ...]] = field(default_factory=dict)
+    """By release: its own jobs that fail. They are asked while something is to be verified, and told at the end."""
     suspects: tuple[Suspect, ...] = ()
     """Requests that failed once, and the state they failed in: without this they would only be verified anew."""
     swept: set[RequestId] = field(default_factory=set)

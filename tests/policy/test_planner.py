@@ -284,6 +284,15 @@ def test_a_time_out_is_run_again_and_never_bisected() -> None:
     assert list(queue.blocked) == [2]
 
 
+def test_what_stands_behind_a_train_is_verified_while_that_ships() -> None:
+    queue = _simple(5, max_train=3)
+    queue.settle()
+    queue.end("one:0,1,2")
+    made = queue.plan()
+    assert made.ready is not None
+    assert [run.job.key for run in made.start] == ["one:0,1,2,3,4"]
+
+
 def test_what_passes_stops_what_runs_ahead_of_time() -> None:
     queue = _simple(8, max_train=8, slots=4)
     queue.settle()

@@ -1,0 +1,125 @@
+"""What a merge costs: as the Librarian does it, with a `git merge-tree` process each, and in a clone as merge bots do.
+
+Run it as `python -m benchmarks.merging [--files 5000 100000] [--trains 8 200]`; it works in a temporary folder. Each
+request changes one file of its own. The product's and the bare way also write the commit that the next merge stands
+on, and sync every object to disk, as a gate's repository does and a clone does not. The clone's figure holds its share
+of the clone and of the checkout that a train begins with.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from gatekeeper.model import Oid
+from gatekeeper.repo import drafts
+from gatekeeper.repo.create import create
+from gatekeeper.repo.git import Git
+from gatekeeper.repo.merge import Merged, merge
+
+Way = Callable[[Path, Oid, Sequence[Oid]], str]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, nargs="+", default=[5_000, 100_000])
+    parser.add_argument("--trains", type=int, nargs="+", default=[8, 200])
+    asked = parser.parse_args()
+    print("| Files | Train | Librarian ms a merge | merge-tree each | clone + git merge | clone ÷ Librarian |")
+    print("|---:|---:|---:|---:|---:|---:|")
+    for files in asked.files:
+        with tempfile.TemporaryDirectory(prefix="gk-merging-") as folder:
+            repo, base, tips = repository(Path(folder), files, max(asked.trains))
+            for length in asked.trains:
+                ways = [timed(way, repo, base, tips[:length]) for way in (librarian, each, clone)]
+                trees = {tree for _, tree in ways}
+                assert len(trees) == 1, "all ways make the same tree"
+                ms = [1000 * seconds / length for seconds, _ in ways]
+                print(
+                    f"| {files} | {length} | {ms[0]:.1f} | {ms[1]:.1f} | {ms[2]:.0f} | {ms[2] / ms[0]:.0f} |",
+                    flush=True,
+                )
+
+
+def timed(way: Way, repo: Path, base: Oid, tips: Sequence[Oid]) -> tuple[float, str]:
+    """Give each way a copy of its own, so that none finds the objects that another wrote."""
+    with tempfile.TemporaryDirectory(prefix="gk-copy-", dir=repo.parent) as folder:
+        copy = Path(folder, "repo.git")
+        shutil.copytree(repo, copy)
+        start = time.perf_counter()
+        tree = way(copy, base, tips)
+        return time.perf_counter() - start, tree
+
+
+def librarian(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:
+    """The product's own functions, in the order in which a train calls them."""
+    with Git(repo) as bare:
+        onto, tree = base, ""
+        for tip in tips:
+            outcome = merge(bare, onto, tip)
+            assert isinstance(outcome, Merged)
+            made = drafts.draft(tree=outcome.tree, parents=(onto, tip), message="trial\n", at=0)
+            drafts.write_one(bare, made)
+            onto, tree = made.oid, outcome.tree
+        return tree
+
+
+def each(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:
+    onto, tree = base, ""
+    for tip in tips:
+        tree = git(repo, "merge-tree", "--write-tree", onto, tip).strip()
+        onto = Oid(git(repo, "commit-tree", "-p", onto, "-p", tip, "-m", "each", tree).strip())
+    return tree
+
+
+def clone(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:
+    with tempfile.TemporaryDirectory(prefix="gk-clone-", dir=repo.parent) as folder:
+        git(repo.parent, "clone", "-q", str(repo), folder)
+        git(Path(folder), "checkout", "-q", "--detach", base)
+        for tip in tips:
+            git(Path(folder), "merge", "-q", "--no-ff", "-m", "clone", tip)
+        return git(Path(folder), "rev-parse", "HEAD^{tree}").strip()
+
+
+def repository(folder: Path, files: int, requests: int) -> tuple[Path, Oid, list[Oid]]:
+    """Make a bare repository as `init` does, with branches that each change one file."""
+    with create(folder / "repo.git"):
+        script = "".join(stream(files, requests)).encode()
+        subprocess.run(["git", "-C", folder / "repo.git", "fast-import", "--quiet"], input=script, check=True)
+    repo = folder / "repo.git"
+    names = git(repo, "for-each-ref", "--format=%(objectname)", "--sort=version:refname", "refs/heads/request/")
+    return repo, Oid(git(repo, "rev-parse", "release").strip()), [Oid(oid) for oid in names.split()]
+
+
+def stream(files: int, requests: int) -> Iterator[str]:
+    head = "committer bench <bench@example.invalid> 0 +0000\ndata 2\nx\n"
+    yield f"commit refs/heads/release\nmark :1\n{head}"
+    for number in range(files):
+        text = f"{number}\n" * 20
+        yield f"M 100644 inline {path(number)}\ndata {len(text)}\n{text}\n"
+    for number in range(requests):
+        yield f"commit refs/heads/request/r{number}\n{head}from :1\n"
+        yield f"M 100644 inline {path(number * (files // requests))}\ndata 8\nchanged\n\n"
+
+
+def path(number: int) -> str:
+    return f"part{number % 40}/folder{number // 40 % 50}/file{number}.txt"
+
+
+def git(folder: Path, *args: str) -> str:
+    people = {f"GIT_{role}_{part}": "bench" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    argv = ["git", "-C", str(folder), *args]
+    done = subprocess.run(argv, env={**os.environ, **people, **quiet}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{argv} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
