@@ -302,6 +302,51 @@ def test_what_passes_stops_what_runs_ahead_of_time() -> None:
     assert (queue.running, queue.trains) == ({}, [tuple(range(8))])
 
 
+def test_what_passes_stops_what_runs_ahead_of_it_and_nothing_else() -> None:
+    queue = Queue(dict.fromkeys(range(8), frozenset({"one"})) | {8: frozenset({"two"})}, {}, slots=4, max_train=8)
+    queue.breaks = {number: frozenset() for number in queue.touches}
+    queue.filed = list(queue.touches)
+    queue.settle()
+    assert len(queue.running) > 2
+    queue.end("one:0,1,2,3,4,5,6,7")
+    queue.settle()
+    assert (set(queue.running), queue.trains) == ({"two:8"}, [tuple(range(8))])
+
+
+def test_what_is_needed_in_less_than_one_of_five_cases_is_not_run_ahead_of_time() -> None:
+    queue = _simple(8, max_train=8, slots=8)
+    queue.settle()
+    assert set(queue.running) == {"one:0,1,2,3,4,5,6,7", "one:0,1,2,3"}
+    long = _simple(40, max_train=8, slots=9)
+    long.settle()
+    ends = {int(key.rpartition(",")[2]) for key in long.running}
+    assert (ends >= {7, 15, 23, 31}, 39 in ends) == (True, False), "a fifth batch needs four to pass"
+
+
+def test_who_is_in_question_delays_nobody_who_does_not_share_that_job() -> None:
+    one, both, two = frozenset({"one"}), frozenset({"one", "two"}), frozenset({"two"})
+    queue = Queue({0: one, 1: one, 2: one, 3: both, 4: two}, {}, slots=3, max_train=8)
+    queue.breaks = {number: frozenset() for number in queue.touches} | {3: one}
+    queue.filed = list(queue.touches)
+    queue.settle()
+    queue.end("one:0,1,2,3")
+    queue.settle()
+    assert set(queue.running) == {"one:0,1", "two:3,4", "two:4"}
+
+
+def test_a_suspect_is_verified_anew_when_the_one_it_failed_behind_is_withdrawn() -> None:
+    queue = Queue({0: frozenset({"one", "two"}), 1: frozenset({"one"})}, {0: frozenset(), 1: frozenset()}, (0, 1))
+    queue.filed = [0, 1]
+    queue.settle()
+    while not (said := queue.verdicts.get("one:0")) or said.outcome is not Outcome.PASSED:
+        queue.end(next(iter(queue.running)))
+        queue.settle()
+    assert [suspect.request.sequence for suspect in queue.suspects] == [1]
+    queue.filed.remove(0)
+    _finish(queue)
+    assert (queue.landed, queue.blocked) == ([1], {})
+
+
 @pytest.mark.parametrize(("odds", "size"), [(0.05, 8), (0.1, 7), (0.2, 3), (0.5, 1), (0.9, 1)])
 def test_the_worse_the_odds_the_smaller_the_batch(odds: float, size: int) -> None:
     assert planner.batch(odds, 8) == size
