@@ -33,6 +33,7 @@ class Part:
     kills: Counter[str] = field(default_factory=Counter)
     missed: list[str] = field(default_factory=list)
     left: int = 0
+    begun: bool = True
     broken: list[str] = field(default_factory=list)
 
 
@@ -53,13 +54,17 @@ def main() -> int:
     minutes = (time.monotonic() - began) / 60
     left = sum(part.left for part in parts)
     print(f"\n{kills} kills in {minutes:.0f} minutes, {len(broken)} not whole.")
+    idle = sum(not part.begun for part in parts)
     print(f"{missed} steps were not reached again, for {left} the time did not suffice.")
+    print(f"{idle} of {len(parts)} parts were not begun.")
     print("\n".join(broken))
     return int(bool(broken))
 
 
 def strike_part(name: str, part: int, end: float) -> Part:
     """Strike at every fourth step of a scenario from `part` on; before, after and again are steps of their own."""
+    if time.time() >= end:
+        return Part(name, begun=False)
     found, scenario = Part(name), SCENARIOS[name]
     with faulty_gate() as gate:
         steps = sorted(scenario.passes(gate)[part::PARTS], key=lambda step: step[1] > 1)
@@ -88,7 +93,7 @@ def _strike(found: Part, gate: Gatehouse, steps: Sequence[tuple[str, int]], end:
 
 
 def _told(part: Part) -> Part:
-    print(f"{part.name}: {part.kills.total()} kills, {len(part.broken)} not whole, {part.left} left", flush=True)
+    print(f"{part.name}: {part.kills.total()} kills, {part.left} left", *part.broken, sep="\n", flush=True)
     return part
 
 
