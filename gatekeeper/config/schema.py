@@ -63,7 +63,7 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alerts_file: str = "var/alerts"
     """The file of alert addresses, one a line, relative to the gate; mode 0600, as they hold tokens."""
     escalate_after: Delay = 30 * MINUTE
-    """How long an agent has to repair what is its own (GATE-402, GATE-403, 2xx, 3xx) before a person is told."""
+    """How long an agent has to repair what is its own (GATE-402, GATE-403, 2xx, 302 to 304) before a person is told."""
 
 
 class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,7 +15,9 @@ from gatekeeper.policy.step import Snapshot, Step
 Alarmed = tuple[Step, Reason]
 """A step that ended in something that a person must be told."""
 
-_AGENT_FIRST = ("GATE-2", "GATE-3", "GATE-402", "GATE-403")
+_AGENT_FIRST = ("GATE-2", "GATE-302", "GATE-303", "GATE-304", "GATE-402", "GATE-403")
+"""Not GATE-301: where an agent was removed, nobody is there to repair anything."""
+
 _GRAVE = ("GATE-404", "GATE-5")
 _AT_EACH_BEAT = frozenset({"config", "heartbeat", "mirror"})
 

@@ -158,13 +158,16 @@ def choices(cause: Cause) -> tuple[Argv, ...]:
     if cause.id is None:
         return _ABOUT_THE_GATE.get(cause.code, (("status",),))
     careful: Argv = ("show", cause.id)
-    if cause.code == "GATE-406":
+    if cause.code in _HELD:
         return (careful, ("approve", f"{cause.id}@{cause.tip[:12]}", "-m", "…"), ("reject", cause.id, "-m", "…"))
     if cause.code in ("GATE-502", "GATE-506"):
         return (careful, ("status",))
     helps = "resolve" if cause.code == "GATE-401" else "retry"
     return (careful, (helps, cause.id), ("reject", cause.id, "-m", "…"))
 
+
+_HELD = ("GATE-301", "GATE-303", "GATE-406")
+"""Codes under which an open request waits for an approval."""
 
 _ABOUT_THE_GATE: dict[str, tuple[Argv, ...]] = {
     "GATE-402": (("status",), ("rollback", "-m", "…")),

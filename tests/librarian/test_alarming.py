@@ -43,6 +43,7 @@ def test_only_what_was_looked_at_can_be_over() -> None:
         ("GATE-403", Level.WARNING, 60),
         ("GATE-404", Level.ERROR, 0),
         ("GATE-203", Level.WARNING, 60),
+        ("GATE-301", Level.WARNING, 0),
         ("GATE-303", Level.WARNING, 60),
         ("GATE-503", Level.ERROR, 0),
     ],

@@ -147,6 +147,8 @@ def test_a_cause_that_comes_back_while_its_end_is_told_is_told_anew() -> None:
 def test_every_choice_is_a_command_with_what_it_needs() -> None:
     held = Cause("request/c/GATE-406", "GATE-406", "", id="c", tip="f" * 40)
     assert choices(held)[1] == ("approve", "c@ffffffffffff", "-m", "…")
+    barred = replace(held, code="GATE-301")
+    assert choices(barred) == choices(held), "its agent was removed: to try again changes nothing"
     assert choices(CONFLICT)[1] == ("resolve", "a")
     assert choices(DISK) == (("status",),)
 
