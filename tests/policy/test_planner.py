@@ -347,6 +347,19 @@ def test_a_suspect_is_verified_anew_when_the_one_it_failed_behind_is_withdrawn()
     assert (queue.landed, queue.blocked) == ([1], {})
 
 
+def test_what_is_red_on_release_is_told_and_ships_with_those_who_do_not_touch_it() -> None:
+    queue = Queue({0: frozenset({"one"}), 1: frozenset({"two"})}, {0: frozenset({"one"}), 1: frozenset()}, slots=2)
+    queue.verdicts["one:"] = Verdict("one:", "", Outcome.FAILED, "", 60.0, "", runs=2)
+    queue.filed = [0, 1]
+    queue.settle()
+    queue.end("two:1")
+    made = queue.plan()
+    assert [red.job.key for red in made.red] == ["one:"]
+    assert made.ready is not None
+    assert [stage.request.sequence for stage in made.ready.stages[1:] if stage.request] == [1]
+    assert [verdict.key for verdict in made.ready.red] == ["one:"]
+
+
 @pytest.mark.parametrize(("odds", "size"), [(0.05, 8), (0.1, 7), (0.2, 3), (0.5, 1), (0.9, 1)])
 def test_the_worse_the_odds_the_smaller_the_batch(odds: float, size: int) -> None:
     assert planner.batch(odds, 8) == size
