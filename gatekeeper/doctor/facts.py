@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gatekeeper import process
+from gatekeeper.alerts import addresses
+from gatekeeper.alerts.addresses import Addresses
 from gatekeeper.config import keys, standing
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
@@ -47,6 +49,7 @@ def gather(home: Home) -> Facts:
     force = opening.in_force(home)
     config, users, made = force.config, accounts(), record.read(home)
     last, due = _beats(home)
+    heard = _addresses(home, config)
     return Facts(
         home=home,
         config=config,
@@ -62,6 +65,8 @@ def gather(home: Home) -> Facts:
         owner=next((one for one in users.values() if one.uid == owner), None),
         owner_uid=owner,
         above=_seen(home.path.parents),
+        addressees=len(heard.people),
+        alert_problems=heard.problems,
         free=shutil.disk_usage(home.path).free,
         librarian=whose(lock.holder(home.path)),
         last_beat=last,
@@ -142,6 +147,15 @@ def _places(home: Home, config: Config) -> Iterable[Path]:
 
 def _seen(paths: Iterable[Path]) -> dict[Path, Seen]:
     return {path: seen for path in paths if (seen := see(path))}
+
+
+def _addresses(home: Home, config: Config) -> Addresses:
+    """Read the lines alone: whose the file is, and how open, is judged as with every secret."""
+    shown = config.gate.alerts_file
+    try:
+        return addresses.parse((home.path / shown).read_text("utf-8", "replace"), shown)
+    except OSError:
+        return Addresses()
 
 
 def _beats(home: Home) -> tuple[float | None, float | None]:

@@ -71,6 +71,10 @@ class Facts:
     owner_uid: int
     above: Mapping[Path, Seen]
     """The folders that the gate lies in."""
+    addressees: int
+    """How many people's addresses the file of alert addresses has."""
+    alert_problems: tuple[str, ...]
+    """Its lines that are left out, a sentence each."""
     free: int
     librarian: Running | None
     last_beat: float | None

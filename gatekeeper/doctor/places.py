@@ -66,10 +66,13 @@ def secrets(facts: Facts) -> Iterator[Finding]:
 
 def alerts(facts: Facts) -> Iterator[Finding]:
     """Whether anybody hears of what needs a person."""
-    path = facts.home.path / facts.config.gate.alerts_file
-    if path not in facts.seen:
-        text = f"Nobody is told when something needs a person: there is no {path}."
-        fix = f"install -m 0600 /dev/stdin {path}   (an Apprise address a line; then: {facts.command('alert test')})"
+    path, trial = facts.home.path / facts.config.gate.alerts_file, facts.command("alert test")
+    for problem in facts.alert_problems:
+        yield Finding(Level.WRONG, "alerts", f"{problem} The line is left out.", f"editor {path}   (then: {trial})")
+    if not facts.addressees:
+        there = f"no address in {path} is used" if path in facts.seen else f"there is no {path}"
+        text = f"Nobody is told when something needs a person: {there}."
+        fix = f"install -m 0600 /dev/stdin {path}   (an Apprise address a line; then: {trial})"
         yield Finding(Level.NOTE, "alerts", text, fix)
 
 

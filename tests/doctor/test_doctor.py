@@ -57,10 +57,17 @@ def test_the_command_beside_a_finding_puts_it_right(gate: Gatehouse) -> None:
     assert wrong(gate) == {}
 
 
-def test_an_invalid_sites_toml_is_one_finding_among_others(gate: Gatehouse) -> None:
+def test_mistakes_in_what_the_operator_writes_are_findings_among_others(gate: Gatehouse) -> None:
     gate.home.sites_toml.write_text("[gate]\nheartbeet = 1\n")
-    said = "sites.toml is not valid, so the last valid one is in force."
-    assert wrong(gate) == {said: f"gatekeeper --gate {gate.home.path} config check"}
+    alerts, command = gate.home.var / "alerts", f"gatekeeper --gate {gate.home.path}"
+    alerts.write_text("# who is told\nmailto://kim:s3cret@a.example level=loud\n")
+    alerts.chmod(0o600)
+    assert wrong(gate) == {
+        "sites.toml is not valid, so the last valid one is in force.": f"{command} config check",
+        "var/alerts, line 2: level is one of info, warning, error. The line is left out.": (
+            f"editor {alerts}   (then: {command} alert test)"
+        ),
+    }
 
 
 def test_a_running_librarian_is_seen(gate: Gatehouse) -> None:

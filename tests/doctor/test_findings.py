@@ -70,6 +70,8 @@ WELL = Facts(
     owner=Account(GATE, GATE, "/srv/gate", ""),
     owner_uid=GATE,
     above={Path("/srv"): seen(0o755, 0), Path("/"): seen(0o755, 0)},
+    addressees=1,
+    alert_problems=(),
     free=1 << 40,
     librarian=Running(77, GATE),
     last_beat=NOW - 60,
@@ -124,6 +126,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (places({HOME.key: seen(0o644)}), "keys/librarian is open", "chmod 0600 /srv/gate/keys/librarian"),
     (places({ENV: seen(0o640)}), "var/env/shop is open", "chmod 0600 /srv/gate/var/env/shop"),
     (places({ALERTS: seen(0o644)}), "var/alerts is open", "chmod 0600"),
+    ({"alert_problems": ("var/alerts, line 2: level is one of info.",)}, "line 2: level is one of", "alert test"),
     (places({ENV: None}), 'env_file of site "shop" is not there', "install -m 0600"),
     ({"above": {Path("/srv"): seen(0o777, 0)}}, "Others may write to /srv", "chmod go-w /srv"),
     ({"free": 5 << 20}, "5 MiB are free, fewer than limits.free_disk (1024 MiB)", "du -xh"),
@@ -171,7 +174,8 @@ NOTES: list[tuple[dict[str, Any], str, str]] = [
     ({"users": {}}, "and there is no such user", "setup --apply"),
     ({"config": config(TOML.split("[agents", maxsplit=1)[0])}, "names no agent, so nobody can push", "--agents"),
     ({"config": config(TOML.replace('unix_user = "agent-a"', ""))}, "neither a Unix user nor an SSH key", "unix_user"),
-    (places({ALERTS: None}), "Nobody is told when something needs a person", "alert test"),
+    ({**places({ALERTS: None}), "addressees": 0}, "something needs a person: there is no /srv/gate/var", "alert test"),
+    ({"addressees": 0}, "something needs a person: no address in /srv/gate/var/alerts is used", "alert test"),
     (places({HOME.www: seen(0o700)}), "No web server can read /srv/gate/www", "chmod 0755"),
 ]
 
