@@ -45,10 +45,10 @@ def staged(tell: Tell, cancel: Cancel, *, keep: bool) -> Iterator[Stage]:
     _require("node", "apt-get install nodejs npm")
     text, ports = _configuration(tell, cancel)
     root = Path(tempfile.mkdtemp(prefix="gatekeeper-demo-"))
-    stage = Stage(root, ports, tell, cancel, _environment(root, pm2), Witness(ports))
+    stage = Stage(root, ports, tell, cancel, _environment(root), Witness(ports))
     done = False
     try:
-        _furnish(stage, text)
+        _furnish(stage, text, pm2)
         yield stage
         done = True
     finally:
@@ -65,8 +65,8 @@ def _require(program: str, remedy: str) -> Path:
     return Path(found)
 
 
-def _environment(root: Path, pm2: Path) -> dict[str, str]:
-    path = ":".join((str(root / "bin"), os.environ.get("PATH", os.defpath), str(pm2.parent)))
+def _environment(root: Path) -> dict[str, str]:
+    path = f"{root / 'bin'}:{os.environ.get('PATH', os.defpath)}"
     return process.clean_environment({"PATH": path, "GATEKEEPER_HOME": str(root / "gate"), "GIT_PAGER": "cat"})
 
 
@@ -102,7 +102,7 @@ def _lacking_sandbox(cancel: Cancel) -> str | None:
     return found
 
 
-def _furnish(stage: Stage, text: str) -> None:
+def _furnish(stage: Stage, text: str, pm2: Path) -> None:
     """Write the commands, the repository that the gate begins with, and the configuration."""
     programs = stage.root / "bin"
     programs.mkdir()
@@ -110,6 +110,7 @@ def _furnish(stage: Stage, text: str) -> None:
     launcher = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{called}" "$@"\n'
     (programs / "gatekeeper").write_text(launcher, "utf-8")
     (programs / "gatekeeper").chmod(0o755)
+    (programs / "pm2").symlink_to(pm2.absolute())  # a gate that is kept finds it whoever looks at it
     (programs / "request-deploy").symlink_to(assets.file("request-deploy"))
     shutil.copytree(assets.folder("demo/app"), stage.root / "app", ignore=shutil.ignore_patterns("node_modules"))
     (stage.root / "sites.toml").write_text(text, "utf-8")

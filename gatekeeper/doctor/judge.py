@@ -24,6 +24,10 @@ def _set_up(facts: Facts) -> bool:
     return facts.set_up is not None
 
 
+def _agents_with_users(facts: Facts) -> bool:
+    return any(agent.unix_user for agent in facts.config.agents.values())
+
+
 CHECKS: tuple[Check, ...] = (
     Check("set-up", "The set-up is enforced, and all of it is as setup made it.", machine.set_up),
     Check("configuration", "sites.toml is valid.", places.configuration),
@@ -37,10 +41,10 @@ CHECKS: tuple[Check, ...] = (
     Check("librarian", "The Librarian runs, and its heartbeat is on time.", places.librarian),
     Check("sites", "Every site's steward can be reached.", places.stewards, lambda facts: bool(facts.stewards)),
     Check("sockets", "No socket's path is too long.", places.sockets),
-    Check("agents", "No agent's user is more than a user.", people.agents),
+    Check("agents", "No agent's user is more than a user.", people.agents, _agents_with_users),
     Check("doors", "Every agent has a door.", people.doors),
     Check("doors", "The local door is open.", places.door, _set_up),
-    Check("pm2", "No agent can reach a pm2 of somebody else's.", people.other_pm2),
+    Check("pm2", "No agent can reach a pm2 of somebody else's.", people.other_pm2, _agents_with_users),
     Check("kernel", "The kernel protects links.", machine.kernel),
 )
 

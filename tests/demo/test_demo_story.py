@@ -89,6 +89,8 @@ def test_an_interrupted_demo_takes_everything_away_and_a_taken_port_is_no_obstac
         for line in child.stdout:
             said.append(line)
             if "serves v0.1.0" in line:
+                (programs,) = place.glob("gatekeeper-demo-*/bin")
+                assert all(shutil.which(name, path=programs) for name in ("gatekeeper", "request-deploy", "pm2"))
                 child.send_signal(signal.SIGINT)
                 break
         said += child.stdout.readlines()

@@ -202,9 +202,11 @@ def test_what_this_gate_does_not_use_need_not_be_there() -> None:
 
 def test_nothing_is_called_fine_that_does_not_apply() -> None:
     advisory = replace(WELL, set_up=None, shortfalls=("x",), door="No such file", stewards={})
+    advisory = replace(advisory, config=config(TOML.replace('unix_user = "agent-a"', "")))
     said = " ".join(finding.text for finding in examine(advisory))
     assert "local door" not in said
     assert "steward" not in said
+    assert "No agent" not in said, "no agent has a user that could be told apart"
 
 
 def test_a_folder_like_tmp_may_lie_above() -> None:
