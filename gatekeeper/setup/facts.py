@@ -15,14 +15,13 @@ from gatekeeper.setup.wishes import (
     File,
     Folder,
     Ground,
+    HomeOf,
     Hooks,
     NoDaemon,
     Service,
     Sshd,
     Tree,
     Wish,
-    own_users,
-    site_folder,
 )
 from gatekeeper.sites.pm2 import Pm2
 
@@ -74,6 +73,8 @@ class Facts:
     seen: Mapping[Path, Seen]
     strays: Mapping[Path, frozenset[tuple[int, int]]]
     """For each tree the owners (user, group) that occur in it."""
+    homes: Mapping[Path, int]
+    """Whose the home folders of people are; one that is a link has no entry."""
     texts: Mapping[Path, str]
     subuid: str
     subgid: str
@@ -96,13 +97,14 @@ def look(ground: Ground, wishes: Iterable[Wish], also: Iterable[Path] = ()) -> F
     paths = [wish.path for wish in wanted if isinstance(wish, Folder | Tree)]
     trees = [wish.path for wish in wanted if isinstance(wish, Tree)]
     homes = [wish.home for wish in wanted if isinstance(wish, NoDaemon)]
-    homes += [site_folder(ground.home, site) / "pm2" for site in own_users(ground.config)]
+    persons = [wish.path for wish in wanted if isinstance(wish, HomeOf)]
     names = [wish.name for wish in wanted if isinstance(wish, Service)]
     return Facts(
         uid=os.geteuid(),
         users=accounts(),
         seen={path: seen for path in (*paths, *also, *(file.path for file in files)) if (seen := see(path))},
         strays={tree: owners(tree, passing_over=ground.home.work) for tree in trees if tree.exists()},
+        homes={path: seen.uid for path in persons if (seen := see(path)) and not seen.link},
         texts={file.path: file.path.read_text("utf-8", "replace") for file in files if _readable(file)},
         subuid=_text(Path("/etc/subuid")),
         subgid=_text(Path("/etc/subgid")),

@@ -9,6 +9,7 @@ from gatekeeper.setup.facts import Account, Facts
 from gatekeeper.setup.wishes import (
     File,
     Folder,
+    HomeOf,
     Hooks,
     NoDaemon,
     Service,
@@ -43,11 +44,14 @@ class Remove:
 Action = Argv | Write | Remove
 
 
-def holds(wish: Wish, facts: Facts) -> bool:  # noqa: PLR0911 - one line a kind
+def holds(wish: Wish, facts: Facts) -> bool:  # noqa: C901, PLR0911 - one line a kind
     """Return whether nothing needs to be done for a wish."""
     match wish:
         case User():
             return wish.name in facts.users
+        case HomeOf(path, name, comment):
+            account, home = facts.users.get(name), facts.homes.get(path)
+            return account is not None and (account.comment != comment or home in (None, account.uid))
         case SubIds():
             return all(_range_of(wish.user, text) for text in (facts.subuid, facts.subgid))
         case Folder():
@@ -76,9 +80,9 @@ def actions(wish: Wish, facts: Facts) -> tuple[Action, ...]:  # noqa: PLR0911 - 
     """Return what makes a wish hold; each may be done twice."""
     match wish:
         case User():
-            # a home that an undo has left is there already, and useradd would leave it to root
-            own = (("chown", "-R", "-h", f"{wish.name}:{wish.name}", str(wish.home)),) if wish.person else ()
-            return (_useradd(wish), *own)
+            return (_useradd(wish),)
+        case HomeOf(path, owner):
+            return (("chown", "-R", "-h", f"{owner}:{owner}", str(path)),)
         case SubIds():
             ids = _free_range(facts)
             return (("usermod", "--add-subuids", ids, "--add-subgids", ids, wish.user),)
@@ -113,6 +117,8 @@ def what(wish: Wish) -> str:  # noqa: PLR0911 - one line a kind
     match wish:
         case User():
             return f"user {wish.name}: {wish.role}"
+        case HomeOf():
+            return f"home {wish.path}: {wish.owner}"
         case SubIds():
             return f"sub-ids of {wish.user}: every check runs as a user of its own"
         case Folder():
@@ -125,7 +131,7 @@ def what(wish: Wish) -> str:  # noqa: PLR0911 - one line a kind
         case Sshd():
             return f"{wish.file.path}: {wish.file.what}"
         case NoDaemon():
-            return f"no other user's pm2 in {wish.home}: its sites are down until their own users start them"
+            return f"no other user's pm2 in {wish.home}: what it runs is down until its own user starts it"
         case Service():
             return f"{wish.name}: {wish.file.what}, now and at every boot"
     assert_never(wish)

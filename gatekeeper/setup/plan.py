@@ -101,7 +101,7 @@ def _remains(ground: Ground, made: Made, own: list[str]) -> Iterator[str]:
     path = ground.home.path
     yield f"{path}, with repo.git, keys, data and releases; no site runs until a Librarian does"
     if users := ", ".join(own_users(ground.config)):
-        yield f"sites.toml, in which sites have users ({users}): they run again after setup --apply, and not without"
+        yield f"sites.toml, in which sites have users ({users}): they run again after setup --apply, or without `user`"
     yield from (
         f"user {name}: it was there before, or somebody changed its comment" for name in made.users if name not in own
     )

@@ -33,6 +33,16 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class HomeOf:
+    """The home folder of a person whom setup made: one that an earlier undo left is root's until it is handed over."""
+
+    path: Path
+    owner: str
+    comment: str
+    """What tells a user that setup made from one that was there."""
+
+
+@dataclass(frozen=True, slots=True)
 class SubIds:
     """A range of user and group ids that a user may hand to what it runs: each check gets one of its own."""
 
@@ -87,7 +97,7 @@ class Sshd:
 
 @dataclass(frozen=True, slots=True)
 class NoDaemon:
-    """The end of the pm2 that ran the sites under one user: their new owners need its ports."""
+    """The end of a pm2 that ran sites under another user than `owner`: the new one needs its ports, and its folder."""
 
     home: Path
     command: Argv
@@ -102,7 +112,7 @@ class Service:
     file: File
 
 
-Wish = User | SubIds | Folder | Tree | Hooks | Sshd | NoDaemon | Service
+Wish = User | HomeOf | SubIds | Folder | Tree | Hooks | Sshd | NoDaemon | Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +191,7 @@ def _users(ground: Ground) -> Iterator[Wish]:
             role = f"agent {name}"
             comment, place = names.comment(role), Path("/home") / agent.unix_user
             yield User(agent.unix_user, role, comment, place, "/bin/bash", person=True)
+            yield HomeOf(place, agent.unix_user, comment)
 
 
 def _folders(ground: Ground) -> Iterator[Wish]:
@@ -190,7 +201,7 @@ def _folders(ground: Ground) -> Iterator[Wish]:
     yield Folder(path / "sites", user, 0o711)
     yield Folder(path / "data", user, 0o711)
     for name, site in sites.items():
-        yield from _of_site(ground.home, name, str(site.user))
+        yield from _of_site(ground, name, str(site.user))
     for name in ground.config.sites.keys() - sites.keys():
         yield Tree(path / "data" / name, user)
     for entry, mode in (("repo.git", 0o700), ("var", 0o700), ("keys", 0o700), ("live", 0o755), ("www", 0o755)):
@@ -199,10 +210,12 @@ def _folders(ground: Ground) -> Iterator[Wish]:
     yield Folder(path, user, 0o711)
 
 
-def _of_site(home: Home, name: str, owner: str) -> Iterator[Wish]:
-    yield Tree(site_folder(home, name), owner, 0o711)
-    yield Folder(site_folder(home, name) / "pm2", owner, 0o700)
-    yield Tree(home.data / name, owner, 0o700)
+def _of_site(ground: Ground, name: str, owner: str) -> Iterator[Wish]:
+    folder = site_folder(ground.home, name)
+    yield NoDaemon(folder / "pm2", ground.config.pm2.command, owner)  # first: who had the site before can still end it
+    yield Tree(folder, owner, 0o711)
+    yield Folder(folder / "pm2", owner, 0o700)
+    yield Tree(ground.home.data / name, owner, 0o700)
 
 
 def _sshd_file(ground: Ground) -> File:

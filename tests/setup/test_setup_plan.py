@@ -15,7 +15,7 @@ from gatekeeper.setup.facts import Account, Facts, Running, Seen
 from gatekeeper.setup.names import Names, fits
 from gatekeeper.setup.plan import plan, undo
 from gatekeeper.setup.record import Made
-from gatekeeper.setup.wishes import Folder, Ground, NoDaemon, Service, Sshd, SubIds, Tree, User, starts, wishes
+from gatekeeper.setup.wishes import Folder, Ground, HomeOf, NoDaemon, Service, Sshd, SubIds, Tree, User, starts, wishes
 
 TOML = """
 [sites.docs]
@@ -36,6 +36,7 @@ NOTHING = Facts(
     users={"root": Account(0, 0, "/root", "root")},
     seen={},
     strays={},
+    homes={},
     texts={},
     subuid="",
     subgid="",
@@ -79,6 +80,7 @@ def complete(place: Ground) -> Facts:
         users={**NOTHING.users, **users},
         seen=seen,
         strays=strays,
+        homes={wish.path: users[wish.owner].uid for wish in wanted if isinstance(wish, HomeOf)},
         texts={file.path: file.content for file in files},
         subuid=f"{place.names.user}:200000:65536\n",
         subgid=f"{place.names.user}:200000:65536\n",
@@ -109,6 +111,7 @@ def test_what_was_carried_out_holds_and_each_thing_that_goes_wrong_is_seen() -> 
     librarian = facts.users["gatekeeper"].uid
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"users": {name: one for name, one in facts.users.items() if name != "agent-a"}}, "user agent-a"),
+        ({"homes": {Path("/home/agent-a"): 0}}, "home /home/agent-a: agent-a"),
         ({"subgid": "gatekeeper:200000:1000\n"}, "sub-ids of gatekeeper"),
         ({"seen": {**facts.seen, HOME.path: Seen(librarian, librarian, 0o755, link=False)}}, "folder /srv/gate:"),
         ({"seen": {**facts.seen, HOME.path: Seen(0, 0, 0o711, link=False)}}, "folder /srv/gate:"),
@@ -124,6 +127,32 @@ def test_what_was_carried_out_holds_and_each_thing_that_goes_wrong_is_seen() -> 
         todo = plan(place, replace(facts, **changed), None).todo
         assert todo, changed
         assert todo[0].what.startswith(wanted)
+
+
+def test_the_home_of_a_user_who_was_there_before_is_left_alone() -> None:
+    place, facts = ground(), complete(ground())
+    theirs = {**facts.users, "agent-a": account(1000, "Kim", "/home/agent-a")}
+    changed = replace(facts, users=theirs, homes={Path("/home/agent-a"): 0})
+    assert plan(place, changed, None).todo == ()
+
+
+def test_a_site_that_changes_its_user_takes_its_data_along_and_ends_the_pm2_before() -> None:
+    place, facts = ground(TOML.replace("site-shop", "shop-2")), complete(ground())
+    pm2, old = HOME.path / "sites" / "shop" / "pm2", facts.users["site-shop"].uid
+    todo = plan(place, replace(facts, daemons={pm2: Running(8, old)}), None).todo
+    said = [step.what.split(":")[0] for step in todo]
+    assert said[:5] == [
+        "user shop-2",
+        f"no other user's pm2 in {pm2}",
+        "all of /srv/gate/sites/shop",
+        f"folder {pm2}",
+        "all of /srv/gate/data/shop",
+    ]
+    kill, data = todo[1].actions, todo[4].actions
+    assert kill[0][:3] == ("setpriv", "--reuid", str(old))  # type: ignore[index]
+    assert kill[0][-1] == "kill"  # type: ignore[index]
+    assert data[-1] == ("chown", "-R", "-h", "shop-2:shop-2", "/srv/gate/data/shop")
+    assert "User=shop-2" in str(todo[-1].actions)
 
 
 def test_a_librarian_s_own_pm2_may_run() -> None:
