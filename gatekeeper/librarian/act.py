@@ -261,7 +261,7 @@ def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:
     if gate.home.current.resolve() != folder.resolve():
         text = f"live/current leads to {gate.home.current.resolve().name}, not to {live.folder}. It was left as it is."
         return Reason("GATE-502", text)
-    named = tuple(sites)
+    live, named = runs.resettled(live, gate.config), tuple(sites)
     hands.tell(f"bringing back {', '.join(named)}")
     runs.save(gate.home.live_plan, live.moving(named))
     seen = gate.target.converge(live.runs, live.stamp, folder, only=named)

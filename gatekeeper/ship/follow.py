@@ -22,15 +22,17 @@ def reload(gate: Gate, live: LivePlan) -> Seen:
 def converge(gate: Gate, live: LivePlan, *, file: Path) -> Seen:
     """Bring every site to the plan, whatever state it is in; `current` must lead to its folder already.
 
-    A kept process that is gone or ill is not brought back: its site moves to the plan's version, and `file` says so.
+    A kept process that is gone or ill is not brought back: its site moves to the plan's version; one whose user is
+    gone moves to who runs it now. `file` says so.
     """
-    kept = _kept(gate, live)
+    now = runs.resettled(live, gate.config)
+    kept = _kept(gate, now)
     ill = [name for name, site in kept.items() if not site.healthy]
-    settled = live.moving(ill)
-    if ill:
+    settled = now.moving(ill)
+    if settled != live:
         runs.save(file, settled)
     only = settled.moved if settled.kept else None
-    seen = gate.target.converge(live.runs, live.stamp, gate.home.releases / live.folder, only=only)
+    seen = gate.target.converge(settled.runs, live.stamp, gate.home.releases / live.folder, only=only)
     return {**{name: site for name, site in kept.items() if name not in ill}, **seen}
 
 

@@ -12,6 +12,7 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.model import SiteName
 from gatekeeper.repo.export import write_file
+from gatekeeper.sites import remote
 from gatekeeper.sites.run import HealthCheck, SiteRun, Stamp
 
 
@@ -67,6 +68,14 @@ def runs(config: Config, home: Home, present: Callable[[str], bool]) -> tuple[Si
         for name, site in config.sites.items()
         if present(site.path)
     )
+
+
+def resettled(plan: LivePlan, config: Config) -> LivePlan:
+    """Return a plan with the sites whose user this machine has no more as sites.toml has them run now, or left out."""
+    moved = {name: site.user for name, site in config.sites.items()}
+    lost = {run.name for run in plan.runs if remote.is_gone(run.user)}
+    there = (run for run in plan.runs if run.name not in lost or run.name in moved)
+    return replace(plan, runs=tuple(replace(run, user=moved[run.name]) if run.name in lost else run for run in there))
 
 
 def save(path: Path, plan: LivePlan) -> None:

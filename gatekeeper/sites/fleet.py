@@ -147,11 +147,14 @@ class Fleet:
 
     def _parting(self, runs: Sequence[SiteRun]) -> list[Steward]:
         """Return the stewards that still have something to boot and run no site any more."""
+        pm2 = self.local.pm2.command
+        return [Steward(SiteName(one.name), uid, one, pm2) for one, uid in self._left(runs) if remote.serves(uid)]
+
+    def _left(self, runs: Sequence[SiteRun]) -> list[tuple[Path, int]]:
+        """Return the folders, each with its owner, that have something to boot for a site that no steward runs now."""
         named = {run.name for run in runs if run.user is not None}
         files = self.sites.glob(f"*/{ecosystem.FILE}")
-        gone = (file.parent for file in files if file.parent.name not in named)
-        pm2 = self.local.pm2.command
-        return [Steward(SiteName(one.name), one.stat().st_uid, one, pm2) for one in sorted(gone)]
+        return [(one, one.stat().st_uid) for one in sorted(file.parent for file in files) if one.name not in named]
 
     def _moving(self, others: Sequence[SiteRun]) -> list[SiteRun]:
         """Return the sites that a steward is to run and the gate's own daemon still does."""
@@ -165,6 +168,9 @@ class Fleet:
         own, others = _parted(runs)
         # preflight has asked each of them; on the way back one that fails may not keep the others from it
         _side_by_side([steward.dismiss for steward in self._parting(runs)])
+        for folder, uid in self._left(runs):
+            if uid == os.geteuid():  # `setup --undo` has handed it back, and ended its user with all that it ran
+                (folder / ecosystem.FILE).unlink(missing_ok=True)
         moving = self._moving(others)
         if moving:
             self.local.dismiss([run.name for run in moving])

@@ -4,13 +4,15 @@ It speaks RPC, or pm2's command line when the socket is of no use. pm2's exit st
 asked. Which process is a site's, and whether it is well, is decided elsewhere.
 """
 
+import fcntl
 import json
 import os
 import re
 import select
 import signal
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,8 @@ OLDEST = (7, 0, 4)
 _PROBE = 2.0
 _QUICK = 10.0
 _SLOW = 20.0
+_PAUSE = 0.05
+_NOTHING: Mapping[str, str] = {}
 _BUSY = re.compile(r"already in progress for process id (\d+)")
 
 
@@ -71,7 +75,10 @@ class Pm2:
     def boot(self) -> None:
         """Start the daemon, with a clean environment and nothing of ours open; it outlives this program."""
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        said = self._run("ping")
+        with _turn(self.home / "boot.lock") as held:
+            if self.daemon() is not None:
+                return
+            said = self._run("ping", pass_fds=(held,))
         if self.daemon() is None:
             raise _unreachable(f"pm2's daemon did not start: {said[-300:] or 'it said nothing'}.")
 
@@ -188,14 +195,21 @@ class Pm2:
         """Run pm2 against the running daemon only: every one of its commands would start an empty one."""
         if self.daemon() is None:
             raise _unreachable(f"pm2's daemon in {self.home} is not running.")
-        return self._run(*words, timeout=timeout, **env)
+        return self._run(*words, timeout=timeout, env=env)
 
-    def _run(self, *words: str, timeout: float = _SLOW, **env: str) -> str:
+    def _run(
+        self, *words: str, timeout: float = _SLOW, env: Mapping[str, str] = _NOTHING, pass_fds: tuple[int, ...] = ()
+    ) -> str:
         try:
             cwd = self.home if self.home.is_dir() else None
             with fault.step(f"pm2 command: {words[0]}"):
                 done = process.run(
-                    [*self.command, *words], cwd=cwd, env=self._environment() | env, timeout=timeout, merge=True
+                    [*self.command, *words],
+                    cwd=cwd,
+                    env={**self._environment(), **env},
+                    timeout=timeout,
+                    merge=True,
+                    pass_fds=pass_fds,
                 )
         except FileNotFoundError as problem:
             remedy = "npm install --global pm2@latest   (or name another in `[pm2] command` of sites.toml)"
@@ -227,6 +241,27 @@ class Pm2:
                 code="GATE-504",
                 hints=(upgrade,),
             )
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[int]:
+    """Hold the turn to start a daemon. It is the starting pm2's too: one that outlives its Librarian keeps it.
+
+    Two that start at once would leave two daemons of one home, of which only the last can be talked to.
+    """
+    held = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + _SLOW
+    try:
+        while True:
+            with suppress(BlockingIOError):
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            if time.monotonic() > until:
+                raise _unreachable(f"another pm2 has been starting in {path.parent} for {_SLOW:.0f} seconds.")
+            time.sleep(_PAUSE)
+        yield held
+    finally:
+        os.close(held)
 
 
 def base_environment() -> Mapping[str, str]:

@@ -5,6 +5,7 @@ Nothing that comes back is trusted beyond the one site: it is bounded in time, s
 
 import errno
 import json
+import os
 import pwd
 import socket
 import time
@@ -151,6 +152,26 @@ def named(run: SiteRun, sites: Path, pm2: tuple[str, ...]) -> Steward:
             hints=("gatekeeper setup --apply",),
         ) from None
     return Steward(run.name, uid, sites / run.name, pm2)
+
+
+def is_gone(user: str | None) -> bool:
+    """Tell whether a run names a user that this machine has no more: what it ran has ended with it."""
+    if user is None:
+        return False
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return True
+    return False
+
+
+def serves(uid: int) -> bool:
+    """Tell whether a steward can run as the owner of its folder: somebody, and not who asks."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return uid != os.geteuid()
 
 
 def name_of(uid: int) -> str:

@@ -60,7 +60,7 @@ class Household:
     root: Path
     python: str
     ports: Mapping[str, int]
-    users: Mapping[str, str]
+    users: dict[str, str]
     stewards: dict[str, "subprocess.Popen[str]"] = field(default_factory=dict)
 
     @property
@@ -139,9 +139,25 @@ class Household:
         for site in tuple(self.stewards):
             self.end(site)
 
-    def processes(self) -> list[int]:
-        """Return the living processes of these users."""
-        uids = {self.uid(who) for who in self.users}
+    def add_user(self, who: str, user: str) -> None:
+        """Make a Unix user."""
+        home = str(self.root / f"home-{who}")
+        subprocess.run(["useradd", "--system", "--user-group", "--home-dir", home, user], check=True)
+        self.users[who] = user
+
+    def dismiss_user(self, site: str) -> None:
+        """End a site's user with all that it runs; what it had is the Librarian's then."""
+        while pids := self.processes(site):
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        for folder in ("sites", "data"):
+            self.give(self.gate / folder / site, "librarian")
+        subprocess.run(["userdel", self.users.pop(site)], check=True)
+
+    def processes(self, *who: str) -> list[int]:
+        """Return the living processes of these users, of all of them when none is named."""
+        uids = {self.uid(one) for one in who or self.users}
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -254,14 +270,14 @@ def household(with_user: Sequence[str], without: Sequence[str]) -> Iterator[Hous
         root.chmod(0o755)
         for who, user in users.items():
             home = root / f"home-{who}"
-            subprocess.run(["useradd", "--system", "--user-group", "--home-dir", str(home), user], check=True)
+            made.add_user(who, user)
             home.mkdir(mode=0o700)
             os.chown(home, made.uid(who), made.uid(who))
         _build(made, with_user, names)
         yield made
     finally:
         made.power_off()
-        for user in users.values():
+        for user in tuple(users.values()):
             subprocess.run(["userdel", user], check=False)
         shutil.rmtree(root, ignore_errors=True)
 

@@ -308,6 +308,28 @@ def test_a_site_gets_a_user_and_loses_it_again(house: Household) -> None:
     assert house.json("log")["records"][0]["event"] != "ship_failed"
 
 
+def test_a_site_whose_user_is_gone_runs_as_sites_toml_has_it_now_also_on_the_way_back(house: Household) -> None:
+    """As `setup --undo` leaves a gate: the site's folders with the Librarian, and nobody to run it."""
+    users = {name: house.users[name] if name in STEWARDED else "" for name in house.ports}
+    before, named = house.ask("shop")["version"], house.users["shop"]
+    house.end("shop")
+    house.dismiss_user("shop")
+    house.configure({**users, "shop": ""}, {"web": 'node_args = ["--no-such-option"]'})
+    said = house.gatekeeper("tick", ok=False).stdout
+    assert "STRANDED" not in said
+    assert (house.ask("shop")["uid"], house.ask("shop")["version"]) == (house.uid("librarian"), before)
+    assert not (house.gate / "sites" / "shop" / "ecosystem.json").exists()
+    house.configure({**users, "shop": ""})
+    house.gatekeeper("tick")
+    assert house.ask("shop")["uid"] == house.uid("librarian")
+    house.add_user("shop", named)
+    house.furnish("shop")
+    assert "nothing to start yet" in house.steward("shop")
+    house.configure(users)
+    house.gatekeeper("tick")
+    assert house.ask("shop")["uid"] == house.uid("shop")
+
+
 def test_the_gate_s_own_user_is_no_site_s(house: Household) -> None:
     users = {name: house.users[name] if name in STEWARDED else "" for name in house.ports}
     for user, words in ((house.users["librarian"], "the gate's own user"), ("nobody-at-all", "no such user")):
