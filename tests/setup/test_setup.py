@@ -57,7 +57,7 @@ def first(machine: Machine, key: str) -> Path:
 @pytest.fixture(scope="module")
 def made(machine: Machine, first: Path) -> Path:
     """The first gate, set up by as many runs as it takes when each is killed one action later than the one before."""
-    daemon = _old_daemon(machine, first)
+    daemon = _old_daemon(machine, first / "var" / "pm2")
     after = 1
     while machine.dying(after, first, "setup", "--apply"):
         after += 1
@@ -66,10 +66,9 @@ def made(machine: Machine, first: Path) -> Path:
     return first
 
 
-def _old_daemon(machine: Machine, home: Path) -> int:
-    """Start what ran the sites before: a pm2 of root's."""
-    pm2_home = home / "var" / "pm2"
-    machine.run("env", f"PM2_HOME={pm2_home}", f"HOME={pm2_home}", str(PM2), "ping")
+def _old_daemon(machine: Machine, pm2_home: Path, user: str | None = None) -> int:
+    """Start what ran the sites before: somebody's pm2, root's when nobody is named."""
+    machine.run("env", f"PM2_HOME={pm2_home}", f"HOME={pm2_home}", str(PM2), "ping", user=user)
     return int((pm2_home / "pm2.pid").read_text())
 
 
@@ -277,6 +276,22 @@ def test_agents_are_added_to_sites_toml_and_get_users(machine: Machine, made: Pa
     assert machine.gate(made, "setup", "--agents", "codex-7", "--apply").stdout.startswith("nothing to do")
     refused = machine.gate(made, "setup", "--agents", "Kim;rm", ok=False)
     assert refused.returncode == 22
+
+
+def test_a_site_gets_another_user_with_all_that_it_keeps(machine: Machine, made: Path) -> None:
+    kept, toml = made / "data" / "shop", (made / "sites.toml").read_text()
+    machine.run("sh", "-c", f"mkdir {kept}/uploads && echo kept > {kept}/uploads/a", user="site-shop")
+    daemon = _old_daemon(machine, made / "sites" / "shop" / "pm2", "site-shop")
+    (made / "sites.toml").write_text(toml.replace('user = "site-shop"', 'user = "shop-2"'))
+    assert f"PM2_HOME={made}/sites/shop/pm2 HOME=" in machine.gate(made, "setup").stdout
+    machine.gate(made, "setup", "--apply")
+    assert _ended(daemon)
+    assert {_seen(path)[0] for path in (kept, *kept.rglob("*"))} == {_uid(machine, "shop-2")}
+    assert {_seen(path)[0] for path in (made / "sites" / "shop").rglob("*")} == {_uid(machine, "shop-2")}
+    assert machine.gate(made, "setup", "--apply").stdout.startswith("nothing to do")
+    (made / "sites.toml").write_text(toml)
+    machine.gate(made, "setup", "--apply")
+    assert _seen(kept / "uploads" / "a")[0] == _uid(machine, "site-shop")
 
 
 def test_undo_takes_back_what_setup_made_and_no_more(machine: Machine, made: Path) -> None:
