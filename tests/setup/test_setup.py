@@ -295,7 +295,7 @@ def test_a_site_gets_another_user_with_all_that_it_keeps(machine: Machine, made:
 
 
 def test_undo_takes_back_what_setup_made_and_no_more(machine: Machine, made: Path) -> None:
-    # the last in this file; killed one action later each time, as the setup was
+    # what comes after it finds what it left; killed one action later each time, as the setup was
     machine.run("useradd", "--system", "--comment", "of somebody else", "bystander")
     record = json.loads((made / "var" / "setup.json").read_text())
     record["users"].append("bystander")  # what lies with the Librarian names whom it likes
@@ -318,3 +318,17 @@ def test_undo_takes_back_what_setup_made_and_no_more(machine: Machine, made: Pat
     status = json.loads(machine.gate(made, "status", "--json").stdout)
     assert (status["enforcement"], status["release"]["version"]) == ("advisory", "v0.1.0")
     assert _json(machine, made)["blockers"] == []
+
+
+def test_a_home_that_an_undo_left_is_handed_over_though_setup_was_killed_before(machine: Machine, made: Path) -> None:
+    """It needs the test before it."""
+    home = Path(f"{machine.root}/home/agent-a")
+    before = 0
+    for step in _json(machine, made)["steps"]:  # type: ignore[attr-defined]
+        if step["what"] == "home /home/agent-a: agent-a":
+            break
+        before += 0 if step["holds"] else len(step["actions"])
+    assert machine.dying(before, made, "setup", "--apply")
+    assert (_uid(machine, "agent-a") > 0, _seen(home)[0]) == (True, 0)
+    machine.gate(made, "setup", "--apply")
+    assert _seen(home) == (_uid(machine, "agent-a"), 0o700)
