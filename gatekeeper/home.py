@@ -93,6 +93,11 @@ class Home:
         return self.doors / "own"
 
     @property
+    def visits(self) -> Path:
+        """The places of visits over SSH: an empty file each, locked while it is taken."""
+        return self.var / "visits"
+
+    @property
     def authorized_keys(self) -> Path:
         """The agents' SSH keys, each with its forced command."""
         return self.var / "authorized_keys"

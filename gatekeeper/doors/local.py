@@ -21,6 +21,7 @@ from typing import Any
 from gatekeeper import process
 from gatekeeper.doors import serve as git
 from gatekeeper.doors import visitor
+from gatekeeper.doors.places import MOST_EACH
 from gatekeeper.doors.relay import relayed
 from gatekeeper.doors.visitor import Stranger, Visitor
 from gatekeeper.doors.wire import Gone, Wire, band, error
@@ -29,7 +30,6 @@ from gatekeeper.home import Home
 from gatekeeper.model import Actor, Assurance
 from gatekeeper.repo import report
 
-MOST_EACH = 8
 MOST_IN_ALL = 64
 _HEADER_SECONDS = 5.0
 _LONGEST_HEADER = 65536
@@ -158,7 +158,7 @@ def _header(wire: Wire) -> dict[str, Any]:
         line += wire.exactly(1, max(0.0, deadline - time.monotonic()))
     try:
         said = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Gone("no header") from None
     if not isinstance(said, dict) or said.get("v") != 1:
         raise Gone("a header of another version")

@@ -6,11 +6,12 @@ import sys
 from gatekeeper.doors import serve as git
 from gatekeeper.doors import visitor
 from gatekeeper.doors.local import Verb
+from gatekeeper.doors.places import MOST_EACH, place
 from gatekeeper.doors.visitor import Stranger
 from gatekeeper.doors.wire import Wire
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home
-from gatekeeper.model import Assurance
+from gatekeeper.model import Actor, Assurance
 
 _STREAMS = Wire(0, 1)
 
@@ -24,6 +25,13 @@ def serve(home: Home, agent: str, asked: str, protocol: str | None, run: Verb) -
     who = visitor.by_name(visitor.in_force(home), agent, Assurance.KEY)
     if isinstance(who, Stranger):
         return _refuse(f"GATE-301 {who.why}")
+    with place(home, who.name) as free:
+        if not free:
+            return _refuse(f"GATE-304 {MOST_EACH} connections of yours are open at this door. Try again later.")
+        return _serve(home, who, asked, protocol, run)
+
+
+def _serve(home: Home, who: Actor, asked: str, protocol: str | None, run: Verb) -> int:
     match _words(asked):
         case ["git-receive-pack", _]:
             return git.push(home, who, _STREAMS)

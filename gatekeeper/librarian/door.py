@@ -76,7 +76,7 @@ class Door:
                 visitor, _ = listener.accept()
             except OSError:
                 return
-            with visitor, suppress(OSError, ValueError, KeyError, TypeError):
+            with visitor, suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 visitor.settimeout(_PATIENCE)
                 self._hear(visitor)
 

@@ -6,6 +6,7 @@ from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.model import NO_OID, RELEASE, TAGS, Oid, Ref
 from gatekeeper.repo.git import Change, Git
+from gatekeeper.repo.ledger import EMPTY_TREE
 
 _KNOWN = 'f() { git --git-dir="$1/.." rev-list --first-parent -n 200 refs/heads/release -- 2>/dev/null; }; f'
 """Git hands the alternate's path to the command as its first word."""
@@ -28,6 +29,8 @@ SETTINGS = (
     ("core.fsyncMethod", "batch"),
     ("core.logAllRefUpdates", "always"),
     ("core.useReplaceRefs", "false"),
+    # Git 2.43 to 2.45 read attributes from HEAD in a bare repository: `merge=union` there would hide a conflict.
+    ("attr.tree", EMPTY_TREE),
     ("core.alternateRefsCommand", _KNOWN),
     ("gpg.format", "ssh"),
 )

@@ -67,7 +67,7 @@ def _notes(home: str) -> list[dict[str, Any]]:
     found = []
     for name in sorted(os.listdir(f"{home}/var/spool")):  # noqa: PTH208
         if name.endswith(".json") and not name.startswith("."):
-            with contextlib.suppress(OSError, ValueError):  # the Librarian takes notes away while we read
+            with contextlib.suppress(OSError, ValueError, RecursionError):  # the Librarian takes notes away meanwhile
                 found.append(json.loads(plain(f"{home}/var/spool/{name}")))
     return found
 

@@ -110,7 +110,7 @@ def actor_of(fields: dict[str, Any]) -> Actor:
 def _entry(folder: Path, name: str) -> Entry:
     try:
         fields = json.loads(report.plain(str(folder / name)))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Entry(name, "broken", {})
     if not isinstance(fields, dict) or not isinstance(fields.get("agent") or {}, dict):
         return Entry(name, "broken", {})

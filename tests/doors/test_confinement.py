@@ -124,11 +124,12 @@ def test_what_a_taken_over_hook_leaves_in_the_spool_hangs_and_shows_nothing(tmp_
     os.mkfifo(folder / "2.json")
     (folder / "3.json").mkdir()
     (folder / "4.json").write_text('{"event":"refused","agent":["kim"]}')
+    (folder / "5.json").write_text("[" * 60_000)
     os.mkfifo(folder / report.COUNTER)
     assert {entry.event for entry in spool.read(folder)} == {"broken"}
     assert report.owners(str(tmp_path), {"x": "y"}) == {}
     assert (report.dropped(str(tmp_path)), spool.only_counted(folder)) == (0, 0)
-    spool.drop(folder, ("1.json", "2.json", "3.json", "4.json", report.COUNTER))
+    spool.drop(folder, ("1.json", "2.json", "3.json", "4.json", "5.json", report.COUNTER))
     assert list(folder.iterdir()) == []
     assert secret.exists()
 

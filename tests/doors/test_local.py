@@ -13,7 +13,7 @@ import pytest
 from enforced import OPERATOR, STRANGER, Enforced, build, gatekeeper, serving
 
 from gatekeeper.doors.listener import handed_over, listen
-from gatekeeper.doors.local import MOST_EACH
+from gatekeeper.doors.places import MOST_EACH
 from gatekeeper.errors import GateError
 
 
@@ -186,6 +186,7 @@ def visit(gate: Enforced, sent: bytes, user: str = "codex-1") -> bytes:
         (b"[]\n", b""),
         (b"x\n", b""),
         (b"\xff\n", b""),
+        (b'{"v":1,"argv":' + b"[" * 60_000 + b"\n", b""),
         (b'{"v":2,"service":"git-upload-pack"}\n', b""),
         (b'{"v":1,"service":"git-upload-archive"}\n', b"does not know that service"),
         (b'{"v":1,"argv":["log"]}\n', b"is not served here"),

@@ -3,13 +3,14 @@
 import json
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hooks.doorway import Clone
 
 from doors.conftest import AGENTS, SITES, Behind
-from gatekeeper.doors import commands, serve
+from gatekeeper.doors import commands, places, serve
 from gatekeeper.doors.wire import FLUSH, Wire, packet
 from gatekeeper.librarian import opening
 from gatekeeper.model import Actor, Assurance
@@ -163,6 +164,14 @@ def test_a_saved_sites_toml_counts_at_the_next_push(behind: Behind) -> None:
     assert behind.file("fix-1").code is None
     keys = json.loads((behind.home.var / "policy.json").read_text())["agents"]
     assert set(keys) == {"codex-1", "codex-2", "kim"}
+
+
+def test_more_visits_of_one_agent_over_ssh_than_there_are_places(behind: Behind) -> None:
+    with ExitStack() as stack:
+        assert [stack.enter_context(places.place(behind.home, "codex-1")) for _ in range(9)] == [True] * 8 + [False]
+        assert "GATE-304 8 connections of yours" in behind.file("fix-1").raw
+        assert behind.file("fix-1", agent="codex-2").code is None
+    assert behind.push(":request/fix-1", agent="codex-2").code is None
 
 
 def test_without_a_policy_nothing_is_taken(behind: Behind) -> None:
