@@ -1,6 +1,9 @@
 import os
+import select
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +18,8 @@ from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.rpc import frame, unframe
 
 from .world import World
+
+ENV = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def program(folder: Path, body: str) -> Pm2:
@@ -50,6 +55,36 @@ def test_a_missing_or_broken_pm2_is_said_so(world: World) -> None:
     with pytest.raises(GateError) as caught:
         program(world.root, "echo no daemon today").boot()
     assert "did not start: no daemon today" in caught.value.text
+
+
+def test_a_pm2_that_outlived_its_librarian_is_waited_for(world: World) -> None:
+    """Two daemons of one home would be left, were both started at once: the second then finds the first's."""
+    real, folder = world.pm2, world.root / "bin"
+    begun, go, second = folder / "begun", folder / "go", folder / "second"
+    folder.mkdir()
+    for fifo in (begun, go):
+        os.mkfifo(fifo)
+    first = program(folder, f'echo >"{begun}"; read _ <"{go}"; exec {" ".join(real.command)} "$@"')
+    code = (
+        "import sys; from pathlib import Path; from gatekeeper.sites.pm2 import Pm2;"
+        "Pm2.at([sys.argv[1]], Path(sys.argv[2])).boot()"
+    )
+    heard = os.open(begun, os.O_RDONLY | os.O_NONBLOCK)
+    librarian = subprocess.Popen([sys.executable, "-c", code, first.command[0], str(real.home)], cwd="/", env=ENV)
+    assert select.select([heard], [], [], 30)[0]
+    os.close(heard)
+    librarian.kill()
+    librarian.wait()
+    late = folder / "late"
+    late.write_text(f'#!/bin/sh\necho >>"{second}"; exec {" ".join(real.command)} "$@"\n')
+    late.chmod(0o755)
+    boot = threading.Thread(target=Pm2.at([str(late)], real.home).boot)
+    boot.start()
+    boot.join(0.5)  # with no lock it would be through by now
+    go.write_text("\n")
+    boot.join()
+    assert real.daemon() is not None
+    assert not second.exists()
 
 
 def test_asking_for_the_version_starts_no_daemon(world: World) -> None:
