@@ -94,6 +94,6 @@ def test_61_text_stays_text(local: Attacker) -> None:
     assert (result.state, result.ask.intent, result.agent.name) == ("shipped", intent, "codex-1")
     assert intent in local.gate.git("cat-file", "tag", f"{result.version}")
     assert "v9.9.9" not in local.gate.refs("refs/tags/")
-    local.outcome.append("shipped")
+    local.outcome += ["shipped", "shipped, as text"]
     local.clone.git("fetch", "-q", "origin", "release")
     local.clone.git("update-ref", "refs/start/here", "FETCH_HEAD")

@@ -87,4 +87,4 @@ def test_120_the_log_is_whole_after_all_this(local: Attacker) -> None:
     assert {record.actor.assurance for record in told} <= {"kernel", "key"}
     assert all(str(record.data["ref"]).isprintable() for record in told if "ref" in record.data)
     assert gate.git("fsck", "--connectivity-only", "--no-dangling") == ""
-    local.outcome.append("shipped")
+    local.outcome.append("whole")

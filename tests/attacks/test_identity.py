@@ -71,9 +71,8 @@ def test_71_root_itself(local: Attacker) -> None:
     local.outcome.append("refused, GATE-301")
 
 
+@pytest.mark.parametrize("attacker", ["sshd"], indirect=True)
 def test_73_offering_the_operators_public_key(attacker: Attacker) -> None:
-    if attacker.door == "socket":
-        pytest.skip("keys are sshd's")
     gate = attacker.gate
     public = gate.root / f"ssh-{OPERATOR}.pub"
     words = gate.ssh("codex-1", attacker.port).split()
@@ -101,7 +100,7 @@ def test_76_past_the_doors_with_no_name_at_all(local: Attacker) -> None:
     for more in ((), ("--receive-pack=git -c core.hooksPath=/dev/null receive-pack",)):
         done = local.clone.run("env", "-i", "git", "-c", "safe.directory=*", "push", *more, repo, "HEAD:x", ok=False)
         assert done.returncode, done.stderr
-    local.refused(None, done)
+    local.outcome.append("the kernel says no")
 
 
 def test_104_who_is_no_agent(local: Attacker) -> None:
@@ -110,3 +109,4 @@ def test_104_who_is_no_agent(local: Attacker) -> None:
     seen = local.gate.run(local.gate.users[STRANGER], "git", "ls-remote", local.gate.address)
     assert "GATE-301" in seen.stderr
     local.refused(None, done, seen)
+    local.outcome.append("refused, GATE-301")

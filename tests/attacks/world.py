@@ -83,11 +83,13 @@ class Attacker:
                 assert done.returncode, said
                 assert "\x1b" not in said.replace("\x1b[K", ""), said
                 assert code is None or code in said, said
-        if code is not None:
+        if code is None:
+            self.outcome.append("refused")
+        else:
             note = self.notes()[-1]
             assert (note.event, note.fields["code"].startswith(code)) == ("refused", True), note
             assert (note.actor.name, note.actor.assurance) == ("codex-1", ASSURANCE[self.door])
-        self.outcome.append(f"refused, {code}" if code else "refused")
+            self.outcome.append(f"refused, {note.fields['code']}")
 
     def notes(self) -> tuple[Entry, ...]:
         return spool.read(self.gate.home.spool)
