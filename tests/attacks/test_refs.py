@@ -58,12 +58,15 @@ def test_10_a_folder_of_requests(attacker: Attacker) -> None:
 
 def test_13_a_symbolic_request_takes_nothing_along(local: Attacker) -> None:
     """Only who has taken over what serves a push could make one; then neither door nor Librarian follows it."""
-    local.gate.git("symbolic-ref", "refs/heads/request/x", "refs/heads/release")
-    refusal = local.push("gate", "--force", f"{local.commit().decode()}:refs/heads/request/x")
-    assert refusal.returncode
-    local.send(raw(command(b"refs/heads/request/x", local.tip(), ZERO), pack=b""))
-    local.gate.tick()
-    assert "refs/heads/request/x" not in local.gate.refs()
+    gate, request, release = local.gate, "refs/heads/request/x", "refs/heads/release"
+    gate.git("symbolic-ref", request, release)
+    before = local.tip()
+    assert local.push("gate", "--force", f"{local.commit().decode()}:{request}").returncode
+    local.send(raw(command(request.encode(), before, ZERO), pack=b""))
+    gate.git("symbolic-ref", request, release)
+    gate.tick()
+    gate.tick()
+    assert local.tip() == before
     local.outcome.append("`release` stays")
 
 

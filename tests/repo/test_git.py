@@ -56,6 +56,14 @@ def test_transact_moves_all_refs_or_none(git: Git, lock: Lock) -> None:
     assert git.refs("refs/gate/") == {second: one}
 
 
+def test_transact_moves_a_symbolic_ref_itself_and_never_what_it_names(git: Git, lock: Lock) -> None:
+    one, release, request = commit(git, {"a": "1"}), Ref("refs/heads/release"), Ref("refs/heads/request/x")
+    assert git.transact((Change(release, NO_OID, one),), reason="new", lock_fd=lock.fd)
+    git.run("symbolic-ref", request, release)
+    assert git.transact((Change(request, one, NO_OID),), reason="gone", lock_fd=lock.fd)
+    assert git.refs() == {release: one}
+
+
 def test_what_git_says_is_in_the_error(git: Git) -> None:
     with pytest.raises(GateError, match=r"git cat-file failed in .*repo\.git: .*deadbeef"):
         git.run("cat-file", "-p", "deadbeef")
