@@ -113,7 +113,3 @@ def test_every_module_that_the_architecture_names_exists() -> None:
     named = set(re.findall(r"(?:[a-z_]+/)*[a-z_]+\.py|[a-z_]+/(?=[ `])", page))
     assert len(named) > 15
     assert [name for name in named if not any((top / name).exists() for top in (ROOT, ROOT / "gatekeeper"))] == []
-
-
-def test_the_readme_promises_what_this_version_holds() -> None:
-    assert "enforced" not in README.lower()
