@@ -13,7 +13,7 @@ from gatekeeper.librarian.hands import Hands, Tell
 from gatekeeper.librarian.observe import known_results, runs_digest, version_of
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
-from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, RESULTS, SHIPPING, Oid, Reason, Ref, Result, State
+from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, RESULTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step, Why
 from gatekeeper.repo import records, spool
@@ -37,7 +37,7 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
         case steps.Seal(reports):
             _seal(gate, reports, hands.mind)
         case steps.Close(result, wished):
-            return _close(gate, result, hands.tell, wished=wished)
+            return _close(gate, result, hands, wished=wished)
         case steps.Expire(result):
             _expire(gate, result, hands.tell)
         case steps.File(arrivals):
@@ -176,11 +176,12 @@ def _seal(gate: Gate, reports: Iterable[str], mind: Recollection) -> None:
     spool.drop(gate.home.spool, (*files, COUNTER))
 
 
-def _close(gate: Gate, result: Result, tell: Tell, *, wished: bool) -> Reason | None:
+def _close(gate: Gate, result: Result, hands: Hands, *, wished: bool) -> Reason | None:
     if wished:
-        tell(f"withdrawn: {result.id}")
-        reason = Reason("GATE-407", messages.reason("GATE-407", by=result.agent.name))
-        gate.ledger.record("withdrawn", result.id, actor=result.agent, id=result.id, tip=result.tip)
+        who, result = _withdrawn(gate, result, hands.mind)
+        hands.tell(f"withdrawn: {result.id}")
+        reason = Reason("GATE-407", messages.reason("GATE-407", by=who.name))
+        gate.ledger.record("withdrawn", result.id, actor=who, id=result.id, tip=result.tip)
     else:
         what, problem = f"refs/heads/request/{result.id}", "it is gone, and nobody asked for that through the door"
         text = messages.reason("GATE-502", what=what, problem=problem)
@@ -190,6 +191,17 @@ def _close(gate: Gate, result: Result, tell: Tell, *, wished: bool) -> Reason | 
     gate.ledger.move(*filing.keep(gate, result))
     gate.ledger.commit("closed")
     return None if wished else reason
+
+
+def _withdrawn(gate: Gate, result: Result, mind: Recollection) -> tuple[Actor, Result]:
+    """Return who withdrew a request, and what: a newer attempt than `result` where nobody had come to see that one."""
+    wishes = (entry for entry in spool.read(gate.home.spool, mind.entries) if entry.event == "withdraw")
+    *_, wish = (entry for entry in wishes if id_of(entry) == result.id)
+    tip = gate.git.resolve(f"{wish.fields.get('old')}^{{commit}}")
+    if tip in (None, result.tip):
+        return wish.actor, result
+    gate.ledger.move(*filing.keep(gate, result))
+    return wish.actor, replace(result, tip=tip, attempt=result.attempt + 1)
 
 
 def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
