@@ -111,6 +111,23 @@ def test_a_request_may_be_withdrawn_before_the_librarian_ever_saw_it(gate: Gateh
     assert gate.tick().alarms == ()
 
 
+def test_an_update_that_is_withdrawn_before_the_librarian_saw_it_has_its_outcome(gate: Gatehouse) -> None:
+    gate.decide("freeze")
+    clone = gate.clone()
+    first = clone.request("hasty", {"sites/web/page.txt": "hasty\n"})
+    gate.tick()
+    second = clone.request("hasty", {"sites/web/page.txt": "hastier\n"})
+    assert clone.push(":request/hasty").status == 0
+    gate.tick()
+    record = gate.records("withdrawn")[0]
+    assert (record.data["id"], record.data["tip"], record.actor.name) == ("hasty", second, clone.agent)
+    assert (gate.result("hasty").tip, gate.result("hasty").attempt) == (second, 2)
+    assert gate.refs("refs/gate/keep/hasty/") == {
+        f"refs/gate/keep/hasty/{at}": t for at, t in ((1, first), (2, second))
+    }
+    gate.decide("thaw")
+
+
 def test_a_ref_that_vanishes_is_tampering(gate: Gatehouse) -> None:
     gate.decide("freeze")
     gate.clone().request("stolen", {"sites/web/page.txt": "stolen\n"})
