@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gatekeeper import peer
 from gatekeeper.config import standing
-from gatekeeper.doors.local import uid_of
 from gatekeeper.doors.relay import OUTPUT, STATUS
 from gatekeeper.doors.wire import Gone, Wire
 from gatekeeper.errors import Exit, GateError
@@ -35,7 +35,7 @@ def _connected(path: Path) -> socket.socket:
             hints=("Its operator opens it: gatekeeper socket",),
             exit=Exit.NO_GATE,
         ) from None
-    server = uid_of(line)
+    server = peer.of(line).uid
     if server not in (0, folder.st_uid) or folder.st_mode & _OTHERS_WRITE:
         line.close()
         raise GateError(

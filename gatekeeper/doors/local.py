@@ -10,7 +10,6 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from gatekeeper import process
+from gatekeeper import peer, process
 from gatekeeper.doors import serve as git
 from gatekeeper.doors import visitor
 from gatekeeper.doors.places import MOST_EACH
@@ -34,7 +33,6 @@ MOST_IN_ALL = 64
 _HEADER_SECONDS = 5.0
 _LONGEST_HEADER = 65536
 _PARTING_SECONDS = 10.0
-_PEER = struct.Struct("3i")
 
 Verb = Callable[[Actor, Sequence[str]], int]
 """Runs a verb of the command line for somebody, on the standard streams; returns its exit status."""
@@ -71,7 +69,7 @@ class Keeper:
         with suppress(OSError):
             line, _ = self.listener.accept()
             with line:
-                uid = uid_of(line)
+                uid = peer.of(line).uid
                 each = sum(known == uid for _, known in self._visits.values())
                 if each >= MOST_EACH or len(self._visits) >= MOST_IN_ALL:
                     line.settimeout(0)
@@ -141,12 +139,6 @@ class Keeper:
             agent = {"name": who.name, "assurance": Assurance.KERNEL, "role": "agent"}
             told = {"ref": "", "old": "", "new": "", "code": "GATE-301", "text": who.why}
             report.note_refusal(str(self.home.path), agent=agent, **told)
-
-
-def uid_of(line: socket.socket) -> int:
-    """Return the user behind the other end, as it was when it connected: no user namespace changes that."""
-    _, uid, _ = _PEER.unpack(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return int(uid)
 
 
 def _header(wire: Wire) -> dict[str, Any]:

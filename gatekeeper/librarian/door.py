@@ -8,7 +8,6 @@ import json
 import os
 import pwd
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gatekeeper import peer
 from gatekeeper.home import Home
 from gatekeeper.model import Actor, Assurance, Decision, RequestId
 from gatekeeper.repo import spool
@@ -24,7 +24,6 @@ from gatekeeper.repo.ledger import Clock, utc
 URGENT = frozenset({"rollback", "freeze", "abort", "apply"})
 _LONGEST = 65536
 _PATIENCE = 5.0
-_PEER = struct.Struct("3i")
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ class Door:
     def _hear(self, visitor: socket.socket) -> None:
         said = _line(visitor)
         asked = said["decide"]
-        decision = self._written(asked, _asker(asked, _uid(visitor)))
+        decision = self._written(asked, _asker(asked, peer.of(visitor).uid))
         visitor.sendall(json.dumps({"v": 1, "taken": decision.key}).encode() + b"\n")
         self.knock(decision.verb in URGENT)
 
@@ -128,11 +127,6 @@ def _asker(asked: dict[str, Any], uid: int) -> Actor:
     """Return who decides: whom the peer stands for, when it is our own user, as the doors are, and names somebody."""
     named = asked.get("by")
     return spool.actor_of(named) if isinstance(named, dict) and uid == os.getuid() else person(uid)
-
-
-def _uid(visitor: socket.socket) -> int:
-    _, uid, _ = _PEER.unpack(visitor.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-    return int(uid)
 
 
 def _line(line: socket.socket) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from gatekeeper import peer
 from gatekeeper.errors import GateError
 from gatekeeper.model import SiteName
 from gatekeeper.sites import ecosystem, migration, wire
@@ -111,7 +112,7 @@ class Steward:
             line.settimeout(_GLANCE)
             try:
                 line.connect(str(self.folder / SOCKET))
-                if wire.peer(line) == self.uid:
+                if peer.of(line).uid == self.uid:
                     return line
             except OSError as problem:
                 line.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from gatekeeper import fault
+from gatekeeper import fault, peer
 
 _VERSION = 1
 _LONGEST_PATH = 107
@@ -82,8 +82,7 @@ class Rpc:
         except OSError:
             self._socket.close()
             raise
-        credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        self.pid: int = struct.unpack("3i", credentials)[0]
+        self.pid = peer.of(self._socket).pid
 
     def __enter__(self) -> Self:
         return self

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from gatekeeper import peer
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.model import SiteName
@@ -42,7 +43,7 @@ class Steward:
             self._tell(self._woken())
             while True:
                 line, _ = listener.accept()
-                if wire.peer(line) == self._home.path.stat().st_uid and self._room.acquire(blocking=False):
+                if peer.of(line).uid == self._home.path.stat().st_uid and self._room.acquire(blocking=False):
                     threading.Thread(target=self._visited, args=(line,), daemon=True).start()
                 else:
                     line.close()

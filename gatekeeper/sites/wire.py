@@ -24,7 +24,6 @@ LONGEST = 8 << 20
 
 FORMAT = 1
 _LENGTH = struct.Struct(">I")
-_PEER = struct.Struct("3i")
 _CHUNK = 1 << 18
 _MOST_TEXT = 500
 _MOST_NUMBER = 1 << 53
@@ -169,11 +168,6 @@ def receive(line: socket.socket, *, timeout: float) -> bytes:
     if size > LONGEST:
         raise ConnectionAbortedError(f"a message of {size} bytes is too long")
     return _exactly(line, size, deadline)
-
-
-def peer(line: socket.socket) -> int:
-    """Return the user at the other end, as the kernel knows it."""
-    return int(_PEER.unpack(line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))[1])
 
 
 def hung_up(line: socket.socket) -> bool:
