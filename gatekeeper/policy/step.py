@@ -24,6 +24,7 @@ from gatekeeper.model import (
     State,
     Verdict,
 )
+from gatekeeper.policy.gist import gist
 from gatekeeper.policy.repair import push_again
 from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run
 
@@ -288,7 +289,6 @@ def _reconfigure(seen: Snapshot) -> Step:
     return Reconfigure(seen.changed_sites)
 
 
-_EXCERPT = 600
 """Characters of what a check printed that a reason holds; the kept log has the rest."""
 _SHOWN = 5
 _FIRST = ("rollback", "freeze", "abort")
@@ -407,8 +407,7 @@ def _said_no(
     values["settings"] = settings
     if verdict.outcome is Outcome.TIMED_OUT:
         return Why("GATE-403", {**values, "seconds": round(verdict.seconds)}, next_)
-    excerpt = " ".join(verdict.excerpt.split())[-_EXCERPT:]
-    return Why("GATE-402", {**values, "others": [r.id for r in behind], "excerpt": excerpt}, next_)
+    return Why("GATE-402", {**values, "others": [r.id for r in behind], "excerpt": gist(verdict.excerpt)}, next_)
 
 
 def _requests(train: tuple[Stage, ...]) -> tuple[Request, ...]:
