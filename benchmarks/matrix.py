@@ -67,7 +67,7 @@ def strike_part(name: str, part: int, end: float) -> Part:
         return Part(name, begun=False)
     found, scenario = Part(name), SCENARIOS[name]
     with faulty_gate() as gate:
-        steps = sorted(scenario.passes(gate)[part::PARTS], key=lambda step: step[1] > 1)
+        steps: Sequence[tuple[str, int]] = sorted(scenario.passes(gate)[part::PARTS], key=lambda step: step[1] > 1)
     while steps and time.time() < end:
         with faulty_gate() as gate:
             steps = _strike(found, gate, steps, end)

@@ -15,7 +15,8 @@ from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
 from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, RESULTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State
 from gatekeeper.policy import step as steps
-from gatekeeper.policy.step import Snapshot, Step, Why
+from gatekeeper.policy.step import Snapshot, Step
+from gatekeeper.policy.why import Why
 from gatekeeper.repo import records, spool
 from gatekeeper.repo.git import Change
 from gatekeeper.repo.report import COUNTER

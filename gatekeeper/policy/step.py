@@ -9,12 +9,9 @@ from dataclasses import dataclass, field
 
 from gatekeeper.model import (
     Actor,
-    Argv,
     Ask,
     Decision,
-    Job,
     Oid,
-    Outcome,
     Reason,
     Release,
     Request,
@@ -24,9 +21,9 @@ from gatekeeper.model import (
     State,
     Verdict,
 )
-from gatekeeper.policy.gist import gist
 from gatekeeper.policy.repair import push_again
 from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run
+from gatekeeper.policy.why import Why, said_no
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +44,6 @@ class Standing:
     state: State
     reason: Reason | None = None
     rests_on: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """A reason that is not in words yet: its code, what the code's template is filled with, what helps."""
-
-    code: str
-    values: Mapping[str, object]
-    next: tuple[Argv, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,13 +271,10 @@ def _reconfigure(seen: Snapshot) -> Step:
         return _verify(seen)
     red = [red for red in seen.plan.red if red.job.name.site in seen.changed_sites]
     if red:
-        return Rest(
-            "sites.toml waits to be repaired", _said_no(red[0].job, red[0].verdict, release=True, settings=True)
-        )
+        return Rest("sites.toml waits to be repaired", said_no(red[0].job, red[0].verdict, release=True, settings=True))
     return Reconfigure(seen.changed_sites)
 
 
-"""Characters of what a check printed that a reason holds; the kept log has the rest."""
 _SHOWN = 5
 _FIRST = ("rollback", "freeze", "abort")
 _AFTER_SITES = ("apply", "reload")
@@ -338,7 +323,7 @@ def _advance(seen: Snapshot) -> Step:  # noqa: PLR0911 - one line a rule
 
 def _alarm(red: tuple[Red, ...]) -> Why | None:
     """A check that is red on `release` itself is somebody's to repair, though it holds up only who touches it."""
-    return _said_no(red[0].job, red[0].verdict, release=True) if red else None
+    return said_no(red[0].job, red[0].verdict, release=True) if red else None
 
 
 def _verify(seen: Snapshot) -> Verify:
@@ -387,27 +372,10 @@ def _hold_interrupted(result: Result, tree: Oid) -> Step:
 def _block(guilty: Guilty, seen: Snapshot) -> Step:
     result = _results(seen, (guilty.request,))[0]
     push = push_again(result.id)
-    why = _said_no(guilty.job, guilty.verdict, behind=guilty.behind, next_=(push,))
+    why = said_no(guilty.job, guilty.verdict, behind=guilty.behind, next_=(push,))
     rests_on = {f"definition {guilty.job.name}": guilty.job.definition, "verdict": guilty.job.key}
     rests_on |= {f"request {r.id}": r.tip for r in guilty.behind}
     return Mark(result, State.BLOCKED, why, rests_on, verdict=guilty.verdict)
-
-
-def _said_no(
-    job: Job,
-    verdict: Verdict,
-    *,
-    release: bool = False,
-    settings: bool = False,
-    behind: tuple[Request, ...] = (),
-    next_: tuple[Argv, ...] = (),
-) -> Why:
-    """Return why a red job stops a request, `release` itself, or the `settings` that it was to run with."""
-    values: dict[str, object] = {"check": job.name.name, "site": job.name.site, "release": release}
-    values["settings"] = settings
-    if verdict.outcome is Outcome.TIMED_OUT:
-        return Why("GATE-403", {**values, "seconds": round(verdict.seconds)}, next_)
-    return Why("GATE-402", {**values, "others": [r.id for r in behind], "excerpt": gist(verdict.excerpt)}, next_)
 
 
 def _requests(train: tuple[Stage, ...]) -> tuple[Request, ...]:

@@ -30,6 +30,7 @@ from gatekeeper.model import (
 from gatekeeper.policy import planner, step
 from gatekeeper.policy.scene import Plan, Red, Scene, Suspect
 from gatekeeper.policy.step import Closed, Mark, Rest, Ship, Snapshot, Standing, Tried, Verify, next_step
+from gatekeeper.policy.why import Why
 
 LIVE = Release(Version("v1.0.0"), Oid("a" * 40), Oid("b" * 40))
 
@@ -171,7 +172,7 @@ class World:
     def do(self, now: step.Step) -> None:
         match now:
             case Mark(one, state, reason, rests_on, not_before, _):
-                said = Reason(reason.code, "why") if isinstance(reason, step.Why) else reason
+                said = Reason(reason.code, "why") if isinstance(reason, Why) else reason
                 self.results[one.id] = replace(
                     one, state=state, reason=said, rests_on=dict(rests_on), not_before=not_before
                 )

@@ -1,6 +1,6 @@
 import pytest
 
-from gatekeeper.policy.gist import gist
+from gatekeeper.policy.why import gist
 
 NODE = """node:internal/modules/cjs/loader:1147
   throw err;
