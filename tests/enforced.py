@@ -22,13 +22,9 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from gatehouse import Clone, free_ports
+from gatehouse import Clone, View, free_ports
 
 from gatekeeper.home import Home
-from gatekeeper.model import Result
-from gatekeeper.repo import records, results
-from gatekeeper.repo.git import Git
-from gatekeeper.repo.records import Record
 
 ROOT = Path(__file__).parents[1]
 AGENTS = ("codex-1", "codex-2")
@@ -66,7 +62,7 @@ class UsersClone(Clone):
 
 
 @dataclass
-class Enforced:
+class Enforced(View):
     """The gate, its users, and its doors."""
 
     root: Path
@@ -128,26 +124,6 @@ class Enforced:
     def git(self, *args: str) -> str:
         """Run git on the gate's repository as the Librarian."""
         return self.run(self.librarian, "git", f"--git-dir={self.home.repo}", *args, ok=True).stdout.strip()
-
-    def refs(self, prefix: str = "refs/") -> dict[str, str]:
-        lines = self.git("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
-        return dict(line.split(" ", 1) for line in lines)
-
-    def open(self) -> set[str]:
-        """Return the ids of the requests that are open."""
-        return {ref.rpartition("/")[2] for ref in self.refs("refs/heads/request/")} - {"_"}
-
-    def result(self, id_: str) -> Result:
-        with Git(self.home.repo) as git:
-            oid = git.resolve(f"refs/gate/results/{id_}")
-            assert oid is not None, f"no result of {id_}"
-            return results.read(git, oid)
-
-    def records(self, event: str | None = None) -> list[Record]:
-        """Return the records, newest first."""
-        with Git(self.home.repo) as git:
-            found = [written.record for written in records.walk(git)]
-        return [record for record in found if event in (None, record.event)]
 
     @property
     def address(self) -> str:

@@ -16,7 +16,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatekeeper.config import load
 from gatekeeper.home import Home
@@ -129,8 +129,39 @@ class Clone:
         return tip
 
 
+class View:
+    """What a gate's repository says; whoever holds a gate in a test says where it is and how git runs on it."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def home(self) -> Home: ...
+
+        def git(self, *args: str) -> str: ...
+
+    def refs(self, prefix: str = "refs/") -> dict[str, str]:
+        lines = self.git("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
+        return dict(line.split(" ", 1) for line in lines)
+
+    def open(self) -> set[str]:
+        """Return the ids of the requests that are open."""
+        return {ref.rpartition("/")[2] for ref in self.refs("refs/heads/request/")} - {"_"}
+
+    def result(self, id_: str) -> Result:
+        with Git(self.home.repo) as git:
+            oid = git.resolve(f"refs/gate/results/{id_}")
+            assert oid is not None, f"no result of {id_}"
+            return results.read(git, oid)
+
+    def records(self, event: str | None = None) -> list[Record]:
+        """Return the records, newest first."""
+        with Git(self.home.repo) as git:
+            found = [written.record for written in records.walk(git)]
+        return [record for record in found if event in (None, record.event)]
+
+
 @dataclass
-class Gatehouse:
+class Gatehouse(View):
     """The gate, and what a person at its machine can do."""
 
     root: Path
@@ -213,29 +244,9 @@ class Gatehouse:
         clone.fresh()
         return clone
 
-    def refs(self, prefix: str = "refs/") -> dict[str, str]:
-        lines = self.git("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
-        return dict(line.split(" ", 1) for line in lines)
-
-    def open(self) -> set[str]:
-        """Return the ids of the requests that are open."""
-        return {ref.rpartition("/")[2] for ref in self.refs("refs/heads/request/")} - {"_"}
-
-    def result(self, id_: str) -> Result:
-        with Git(self.home.repo) as git:
-            oid = git.resolve(f"refs/gate/results/{id_}")
-            assert oid is not None, f"no result of {id_}"
-            return results.read(git, oid)
-
     def code(self, id_: str) -> str | None:
         reason = self.result(id_).reason
         return reason.code if reason else None
-
-    def records(self, event: str | None = None) -> list[Record]:
-        """Return the records, newest first."""
-        with Git(self.home.repo) as git:
-            found = [written.record for written in records.walk(git)]
-        return [record for record in found if event in (None, record.event)]
 
     @property
     def release(self) -> str:

@@ -6,7 +6,6 @@ that they are open while checks run. They decide nothing and write only the spoo
 
 import json
 import os
-import pwd
 import socket
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper import peer
+from gatekeeper.config import standing
 from gatekeeper.home import Home
 from gatekeeper.model import Actor, Assurance, Decision, RequestId
 from gatekeeper.repo import spool
@@ -116,11 +116,7 @@ def ourselves() -> Actor:
 
 def person(uid: int) -> Actor:
     """Return who a Unix user is; whoever may write the gate's home is its operator."""
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = f"uid {uid}"
-    return Actor(name, Assurance.KERNEL, "operator" if uid in (0, os.getuid()) else "agent")
+    return Actor(standing.user_of(uid), Assurance.KERNEL, "operator" if uid in (0, os.getuid()) else "agent")
 
 
 def _asker(asked: dict[str, Any], uid: int) -> Actor:

@@ -21,7 +21,7 @@ from gatekeeper.errors import GateError
 from gatekeeper.model import SiteName
 from gatekeeper.sites import ecosystem, migration, wire
 from gatekeeper.sites.run import SiteRun, Stamp
-from gatekeeper.sites.target import SiteSeen
+from gatekeeper.sites.target import SiteSeen, name_of
 from gatekeeper.sites.watch import SiteHealth
 
 _GLANCE = 5.0
@@ -173,14 +173,6 @@ def serves(uid: int) -> bool:
     except KeyError:
         return False
     return uid != os.geteuid()
-
-
-def name_of(uid: int) -> str:
-    """Return a user's name, or its number when it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def _named(only: Collection[str] | None) -> tuple[SiteName, ...] | None:

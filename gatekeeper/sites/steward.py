@@ -17,9 +17,9 @@ from gatekeeper.home import Home
 from gatekeeper.model import SiteName
 from gatekeeper.sites import ecosystem, furniture, logs, migration, wire
 from gatekeeper.sites.pm2 import Pm2
-from gatekeeper.sites.remote import SOCKET, name_of
+from gatekeeper.sites.remote import SOCKET
 from gatekeeper.sites.rpc import fits
-from gatekeeper.sites.target import LocalTarget
+from gatekeeper.sites.target import LocalTarget, name_of
 
 _AT_ONCE = 16
 _PATIENCE = 10.0

@@ -271,10 +271,11 @@ def _called(port: int, holder: int | None) -> str:
     """Return a stranger's process, or whose it is when the kernel tells no more."""
     if holder is not None:
         return procfs.describe(holder)
-    return f"a process of user {' and '.join(map(_user, sorted(procfs.owners(port)))) or 'unknown'}"
+    return f"a process of user {' and '.join(map(name_of, sorted(procfs.owners(port)))) or 'unknown'}"
 
 
-def _user(uid: int) -> str:
+def name_of(uid: int) -> str:
+    """Return a user's name, or its number when it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
