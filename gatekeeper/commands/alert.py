@@ -15,9 +15,8 @@ from gatekeeper.alerts.words import Place
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, print_json
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.librarian import opening
+from gatekeeper.librarian import opening, shape
 from gatekeeper.librarian.telling import open_causes
-from gatekeeper.policy.alerting import Cause
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs
@@ -72,11 +71,6 @@ def test(folder: Path, *, as_json: bool) -> None:
         raise click.exceptions.Exit(Exit.FAILED)
 
 
-def alarm_json(cause: Cause) -> dict[str, Any]:
-    """Return an open cause as `alert --json` and `status --json` list it."""
-    return {"code": cause.code, "id": cause.id, "level": cause.level.name.lower(), "text": cause.text}
-
-
 def _say(everybody: tuple[Address, ...], said: Any, problems: tuple[str, ...]) -> None:
     for one in everybody:
         wrong = said[one.id]
@@ -88,7 +82,7 @@ def _say(everybody: tuple[Address, ...], said: Any, problems: tuple[str, ...]) -
 def _json(page: Page, known: Addresses) -> dict[str, Any]:
     present = [(one, page.failing.get(one.id)) for one in (*known.people, *known.pings)]
     return {
-        "open": [alarm_json(cause) for cause in open_causes(page)],
+        "open": [shape.of_cause(cause) for cause in open_causes(page)],
         "addresses": [{"address": one.label, "failing": failing.why if failing else None} for one, failing in present],
         "problems": list(known.problems),
     }

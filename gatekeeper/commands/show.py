@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from gatekeeper.commands.look import as_json, looking, mark, print_json, reason_json, request_json
+from gatekeeper.commands.look import as_json, looking, mark, print_json
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import survey
+from gatekeeper.librarian import shape, survey
 from gatekeeper.model import RequestId, Result
 from gatekeeper.policy.answer import shown, typed
 from gatekeeper.policy.texts import nearest
@@ -54,7 +54,7 @@ def find(gate: Gate, name: str) -> Result:
 
 def _json(result: Result, told: list[Written], changed: str, log: list[str]) -> dict[str, Any]:
     return {
-        **request_json(result, None),
+        **shape.of_request(result, None),
         "attempt": result.attempt,
         "assurance": str(result.agent.assurance),
         "artifact": result.ask.artifact,
@@ -65,7 +65,7 @@ def _json(result: Result, told: list[Written], changed: str, log: list[str]) -> 
         "version": result.version,
         "updated_at": result.updated_at,
         "not_before": result.not_before,
-        "reason": reason_json(result.reason),
+        "reason": shape.of_reason(result.reason),
         "rests_on": result.rests_on,
         "diffstat": changed,
         "log": log,

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
-from gatekeeper.commands.alert import alarm_json
-from gatekeeper.commands.look import as_json, looking, print_json, request_json
+from gatekeeper.commands.look import as_json, looking, print_json
 from gatekeeper.config.schema import MINUTE
 from gatekeeper.home import Home
+from gatekeeper.librarian import shape
 from gatekeeper.librarian.survey import Place, SiteState, Survey, survey
-from gatekeeper.librarian.telling import open_causes
 from gatekeeper.policy.answer import shown
 
 _STANDING = {
@@ -31,45 +29,10 @@ def status(folder: Path, *, as_json: bool) -> None:
     with looking(folder) as gate:
         seen, home = survey(gate), gate.home
     if as_json:
-        print_json(**_json(seen))
+        print_json(**shape.of_survey(seen))
         return
     for line in _lines(seen, home):
         click.echo(line)
-
-
-def _json(seen: Survey) -> dict[str, Any]:
-    release, frozen = seen.release, seen.frozen
-    return {
-        "release": {"version": release.version, "commit": release.commit, "shipped_at": seen.shipped_at},
-        "librarian": {
-            "running": seen.librarian is not None,
-            "pid": seen.librarian,
-            "last_heartbeat": seen.last_beat,
-            "next_heartbeat": seen.next_beat if seen.librarian else None,
-        },
-        "frozen": {"reason": frozen.reason, "since": frozen.since, "until": frozen.until} if frozen else None,
-        "enforcement": seen.mode,
-        "tampering": list(seen.tampering),
-        "alerts": {
-            "open": [alarm_json(cause) for cause in open_causes(seen.alerts)],
-            "failing": [one.label for one in seen.alerts.failing.values()],
-            "late_seconds": round(seen.late),
-        },
-        "requests": [request_json(place.result, place.position) for place in seen.places],
-        "sites": [_site_json(site) for site in seen.sites],
-    }
-
-
-def _site_json(site: SiteState) -> dict[str, Any]:
-    return {
-        "name": site.name,
-        "host": site.host,
-        "version": site.version,
-        "commit": site.commit,
-        "pm2": site.seen.status,
-        "pid": site.seen.pid,
-        "healthy": site.healthy,
-    }
 
 
 def _lines(seen: Survey, home: Home) -> Iterator[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, looking, print_json, reason_json
+from gatekeeper.commands.look import as_json, looking, print_json
 from gatekeeper.commands.show import find
 from gatekeeper.config.units import seconds
 from gatekeeper.errors import Exit
-from gatekeeper.librarian import survey
+from gatekeeper.librarian import shape, survey
 from gatekeeper.model import REQUESTS, RESULTS, Result, State
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo.git import Git
@@ -104,7 +104,7 @@ def _tell(result: Result, position: int | None, status: Exit, *, as_json: bool) 
             state=str(result.state),
             position=position,
             version=result.version,
-            reason=reason_json(result.reason),
+            reason=shape.of_reason(result.reason),
             not_before=result.not_before,
             exit=int(status),
         )
