@@ -108,6 +108,11 @@ class Home:
         return self.var / "setup.json"
 
     @property
+    def edition(self) -> Path:
+        """Which gatekeeper wrote this home last, and in which format."""
+        return self.var / "edition.json"
+
+    @property
     def beat(self) -> Path:
         """When the last heartbeat was and the next is due."""
         return self.var / "heartbeat.json"

@@ -28,7 +28,17 @@ _OUTCOMES = {
 _REJECTED = "GATE-405"
 _GATE = frozenset(
     {
-        *("imported", "restored", "started", "stopped", "configured", "reconfigured", "converged", "migrated"),
+        *(
+            "imported",
+            "restored",
+            "started",
+            "stopped",
+            "configured",
+            "upgraded",
+            "reconfigured",
+            "converged",
+            "migrated",
+        ),
         *("alerted", "mirrored", "tampered", "repaired", "stranded"),
         *("ship_failed", "ship_put_off", "ship_aborted", "interrupted"),
     }

@@ -20,7 +20,7 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.librarian import opening
 from gatekeeper.model import LOG, RELEASE, Oid
-from gatekeeper.repo import create, hooks, lock
+from gatekeeper.repo import create, edition, hooks, lock
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Ledger
@@ -97,9 +97,10 @@ def _make(home: Home, source: Path) -> None:
             raise GateError("The backup holds no `release`.", code="GATE-502", exit=Exit.TAMPERED)
         if not repo.refs("refs/heads/request/_"):
             ledger.move(create.placeholder(release))
-        ledger.record("restored", f"from a backup, at {release[:12]}", commit=release)
+        ledger.record("restored", f"from a backup, at {release[:12]}", commit=release, format=edition.FORMAT)
         ledger.commit("restored", signed=True)
     hooks.install(home.path)
+    edition.write(home)
 
 
 def _mirror(folder: Path) -> Git:

@@ -6,6 +6,7 @@ from pathlib import Path
 from gatekeeper.config import standing
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
+from gatekeeper.repo import edition
 
 ASKER = "gatekeeper.asker"
 """The key of a click context's `meta` under which a door says for whom the command runs."""
@@ -16,6 +17,7 @@ def gate_in(folder: Path) -> Home:
     home = closed_gate_in(folder)
     if not os.access(home.var, os.R_OK | os.X_OK):
         raise _not_ours(home)
+    edition.refuse_newer(home)
     return home
 
 

@@ -13,7 +13,7 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.model import NO_OID, RELEASE, TAGS, Oid
 from gatekeeper.policy import versions
-from gatekeeper.repo import create, git, hooks, lock, sign
+from gatekeeper.repo import create, edition, git, hooks, lock, sign
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import EMPTY_TREE, Ledger
@@ -73,12 +73,13 @@ def _make(home: Home, start: Source | None) -> Oid:
             ref.removeprefix(TAGS): oid for ref, oid in repo.refs(TAGS).items() if versions.parse(ref[len(TAGS) :])
         }
         told = f"release begins at {commit[:12]}; it is not live yet"
-        ledger.record("imported", told, commit=commit, tags=brought)
+        ledger.record("imported", told, commit=commit, tags=brought, format=edition.FORMAT)
         if repo.resolve(RELEASE) is None:
             ledger.move(Change(RELEASE, NO_OID, commit))
         ledger.move(create.placeholder(commit))
         ledger.commit("init", signed=True)
     hooks.install(home.path)
+    edition.write(home)
     return commit
 
 

@@ -18,9 +18,9 @@ from gatekeeper.config.written import as_toml
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import doors
+from gatekeeper.librarian import doors, upgrading
 from gatekeeper.model import SHIPPING
-from gatekeeper.repo import lock, receive
+from gatekeeper.repo import edition, lock, receive
 from gatekeeper.repo.export import remove, write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
@@ -114,10 +114,14 @@ def clear_leftovers(home: Home) -> None:
 
 
 def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
-    """Bring the ship that was under way to an end before anything is written: its plan names the log's old value."""
+    """Bring the ship that was under way to an end before anything is written: its plan names the log's old value.
+
+    Only then is a home that another gatekeeper served made this one's.
+    """
     lock.clear_shared(gate.home.repo, now=time.time())
     if gate.git.resolve(SHIPPING) is not None:
         tell(f"recovered: {protocol.recover(gate)}")
+    upgrading.upgrade(gate, tell)
 
 
 def target(home: Home, config: Config) -> Fleet:
@@ -131,6 +135,7 @@ def target(home: Home, config: Config) -> Fleet:
 def locked(home: Home) -> Iterator[Lock]:
     """Hold the gate's lock, with what a dead holder left cleared away."""
     refuse_root(home)
+    edition.refuse_newer(home)
     with lock.hold(home.path) as held:
         clear_leftovers(home)
         yield held

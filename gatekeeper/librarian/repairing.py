@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.watch import log_head, newest_tag, tampering
+from gatekeeper.librarian.watch import log_head, newest_tag, signed, tampering
 from gatekeeper.model import KEEP, LOG, NO_OID, RELEASE, REQUESTS, TAGS, Oid, Ref
-from gatekeeper.repo import create, hooks
+from gatekeeper.repo import create, edition, hooks
 from gatekeeper.repo.git import Change
 
 _FOREIGN = f"{KEEP}foreign/"
@@ -21,6 +21,7 @@ def repair(gate: Gate) -> tuple[tuple[str, ...], tuple[str, ...]]:
     gate.git.run("symbolic-ref", "HEAD", RELEASE)
     create.configure(gate.git)
     hooks.install(gate.home.path)
+    edition.write(gate.home)
     gate.git.transact(tuple(_moves(gate)), reason="repair", lock_fd=gate.ledger.lock.fd)
     return before, tampering(gate, gate.git.refs())
 
@@ -34,7 +35,7 @@ def _moves(gate: Gate) -> Iterator[Change]:
     if create.PLACEHOLDER not in refs:
         yield create.placeholder(refs[RELEASE])
     newest = newest_tag(gate, refs)
-    if newest is None or not gate.git.run("verify-tag", newest[1], allowed=(0, 1, 128)).ok:
+    if newest is None or not signed(gate, newest[1]):
         return
     live, head, log = gate.git.resolve(f"{newest[1]}^{{commit}}"), log_head(gate, newest[1]), refs.get(LOG)
     if live is not None and live != refs[RELEASE]:

@@ -1,5 +1,6 @@
 """Makes the bare repository and the settings that guard it. The hooks are `repo.hooks`' business."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from gatekeeper import process
@@ -50,9 +51,9 @@ def create(folder: Path) -> Git:
     return git
 
 
-def configure(git: Git) -> None:
-    """Write the settings, each once, whatever was there."""
-    for name in dict.fromkeys(name for name, _ in SETTINGS):
+def configure(git: Git, obsolete: Iterable[str] = ()) -> None:
+    """Write the settings, each once, whatever was there; `obsolete` ones that are none any more go."""
+    for name in dict.fromkeys((*obsolete, *(name for name, _ in SETTINGS))):
         git.run("config", "--unset-all", name, allowed=(0, 5))
     for name, value in SETTINGS:
         git.run("config", "--add", name, value)
@@ -60,15 +61,15 @@ def configure(git: Git) -> None:
     _make_history_known(git.folder)
 
 
-def foreign_settings(git: Git) -> tuple[str, ...]:
-    """Return the names of settings that are not as `configure` leaves them."""
+def foreign_settings(git: Git, settings: Iterable[tuple[str, str]] = SETTINGS) -> tuple[str, ...]:
+    """Return the names of settings that are not as `configure` leaves them, or left them when it knew others."""
     lines = git.text("config", "--local", "--list", "-z").split("\0")
     seen: dict[str, list[str]] = {}
     for line in lines:
         name, _, value = line.partition("\n")
         seen.setdefault(name, []).append(value)
     wanted: dict[str, list[str]] = {}
-    for name, value in SETTINGS:
+    for name, value in settings:
         wanted.setdefault(name.lower(), []).append(value)
     return tuple(name for name, values in wanted.items() if seen.get(name) != values)
 

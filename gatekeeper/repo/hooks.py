@@ -3,11 +3,13 @@
 They run without the package: a copy of the modules that they share with it lies in hooks/lib, compiled beforehand.
 """
 
+import hashlib
 import importlib.util
 import marshal
 import os
 import py_compile
 import sys
+from functools import cache
 from pathlib import Path
 from shlex import quote
 
@@ -71,13 +73,27 @@ def drift(home: Path) -> tuple[str, ...]:
     return (*found, *(f"{path} does not belong to the gate" for path in seen if path not in known))
 
 
+def digest() -> str:
+    """Return a digest of all that this gatekeeper installs, with the interpreter that it names."""
+    total = hashlib.sha256()
+    for path, (content, mode) in _wanted(Path()).items():
+        total.update(b"%s\0%o\0%d\0%s" % (str(path).encode(), mode, len(content), content))
+    return total.hexdigest()
+
+
 def _wanted(folder: Path) -> dict[Path, tuple[bytes, int]]:
     lib = folder / "lib" / "gatekeeper"
-    files = {lib / f"{name}.py": ((_PACKAGE / f"{name}.py").read_bytes(), 0o644) for name in MODULES}
+    files = {lib / f"{name}.py": (_source(_PACKAGE / f"{name}.py"), 0o644) for name in MODULES}
     for name in NAMES:
-        script = (assets.folder("hooks") / name).read_bytes()
+        script = _source(assets.folder("hooks") / name)
         files.update(_script(folder, name, script, os.path.realpath(sys.executable)))
     return files
+
+
+@cache
+def _source(path: Path) -> bytes:
+    """Read once: a Librarian that runs while another version is installed goes on as the one it is."""
+    return path.read_bytes()
 
 
 def _script(folder: Path, name: str, script: bytes, interpreter: str) -> dict[Path, tuple[bytes, int]]:

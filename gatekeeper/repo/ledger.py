@@ -20,7 +20,9 @@ from gatekeeper.repo.sign import NAME, Signer
 EMPTY_TREE = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 LIBRARIAN = Actor(NAME, Assurance.KERNEL, "librarian")
 
-_SIGNED_FOR = frozenset({"started", "stopped", "configured", "blocked", "ship_failed", "tampered", "stranded"})
+_SIGNED_FOR = frozenset(
+    {"started", "stopped", "configured", "upgraded", "blocked", "ship_failed", "tampered", "stranded"}
+)
 """Events after which nothing may come for long: their records are signed at once, and so is what a person decided."""
 
 Clock = Callable[[], float]
