@@ -1,4 +1,4 @@
-"""`gatekeeper agents`: who may ask, and the text that tells them how."""
+"""`gatekeeper agents`: who may ask, and the text that tells them how. `enlist` holds the group, and who joins it."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gatekeeper import messages
+from gatekeeper.commands.enlist import agents
 from gatekeeper.commands.look import as_json, looking, print_json
 from gatekeeper.config.schema import Agent, Config
 from gatekeeper.errors import Exit, GateError
@@ -16,11 +17,6 @@ from gatekeeper.repo.export import write_file
 
 BEGIN, END = "<!-- gatekeeper: begin, kept up to date by `gatekeeper agents guide` -->", "<!-- gatekeeper: end -->"
 _SKILL = Path(".agents") / "skills" / "request-deploy" / "SKILL.md"
-
-
-@click.group("agents")
-def agents() -> None:
-    """Show who may ask for deploys, and tell them how."""
 
 
 @agents.command("list")

@@ -9,12 +9,11 @@ from typing import Any
 
 import click
 
-from gatekeeper import process
+from gatekeeper.commands.enlist import person
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, print_json
 from gatekeeper.config import load
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.librarian.door import ourselves
 from gatekeeper.setup import carry, names, record
 from gatekeeper.setup.blockers import Blocker
 from gatekeeper.setup.facts import look
@@ -48,7 +47,7 @@ def setup(folder: Path, *, name: str | None, apply: bool, back: bool, more: str,
     if back:
         _back(place, made, apply=apply, as_json=as_json)
         return
-    place, block = with_agents(place, tuple(filter(None, more.split(","))), owner=_person())
+    place, block = with_agents(place, tuple(filter(None, more.split(","))), owner=person())
     plan = of(place, made)
     if not apply:
         _show(place, plan, block, as_json=as_json)
@@ -68,10 +67,6 @@ def _name(given: str | None, made: Made | None) -> str:
             exit=Exit.USAGE,
         )
     return name
-
-
-def _person() -> str:
-    return process.own_environment().get("SUDO_USER") or ourselves().name
 
 
 def _not_root() -> GateError:

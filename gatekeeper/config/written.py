@@ -1,7 +1,7 @@
 """Writes a configuration as TOML, every option with its value: what `load` reads back as the same configuration."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec.inspect as kinds
@@ -41,16 +41,23 @@ def written(value: Any, kind: kinds.Type) -> str:
             pairs = [f"{dotted('', name)} = {written(item, inner)}" for name, item in value.items()]
             return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
         case kinds.StructType():
-            return f"{{ {', '.join(_lines(value))} }}"
+            return f"{{ {', '.join(_lines(value, _fields(value)))} }}"
     return _quoted(value) if isinstance(value, str) else json.dumps(value)
 
 
+def section(name: str, table: Struct) -> str:
+    """Return one section as a person would write it: only what differs from the defaults."""
+    usual = {field.name: field.default for field in _fields(table) if not field.required}
+    said = (field for field in _fields(table) if getattr(table, field.name) != usual.get(field.name, kinds))
+    return "\n".join([f"[{name}]", *_lines(table, said)])
+
+
 def _block(head: str, table: Struct) -> str:
-    return "\n".join([head, *_lines(table)])
+    return "\n".join([head, *_lines(table, _fields(table))])
 
 
-def _lines(table: Struct) -> Iterator[str]:
-    for field in _fields(table):
+def _lines(table: Struct, fields: Iterable[kinds.Field]) -> Iterator[str]:
+    for field in fields:
         value = getattr(table, field.name)
         if value is not None:
             yield f"{field.name} = {written(value, field.type)}"

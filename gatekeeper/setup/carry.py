@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from gatekeeper import fault, process
+from gatekeeper.config import edit
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
 from gatekeeper.model import Argv
@@ -36,10 +36,7 @@ def apply(home: Home, plan: Plan, tell: Tell) -> None:
 def add_agents(home: Home, block: str) -> None:
     """Add tables to the end of sites.toml, whose owner and mode stay as they are."""
     if block:
-        before = home.sites_toml.stat()
-        text = home.sites_toml.read_text("utf-8") + block
-        write_file(home.sites_toml, text.encode(), mode=stat.S_IMODE(before.st_mode))
-        os.chown(home.sites_toml, before.st_uid, before.st_gid)
+        edit.save(home.sites_toml, home.sites_toml.read_text("utf-8") + block)
 
 
 def take_back(home: Home, undo: Undo, tell: Tell) -> None:

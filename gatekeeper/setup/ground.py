@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gatekeeper.config import load
-from gatekeeper.config.problems import dotted, spelled
-from gatekeeper.config.schema import Config
+from gatekeeper.config.problems import dotted
+from gatekeeper.config.schema import Agent, Config
+from gatekeeper.config.written import section
 from gatekeeper.home import Home
 from gatekeeper.setup.facts import found
 from gatekeeper.setup.names import Names
@@ -34,11 +35,8 @@ def with_agents(ground: Ground, names: tuple[str, ...], *, owner: str) -> tuple[
 
     Raises ConfigProblems for names that cannot be an agent's and a Unix user's.
     """
-    block = "".join(
-        f"\n[{dotted('agents', name)}]\nowner = {spelled(owner)}\nunix_user = {spelled(name)}\n"
-        for name in dict.fromkeys(names)
-        if name not in ground.config.agents
-    )
+    new = [name for name in dict.fromkeys(names) if name not in ground.config.agents]
+    block = "".join(f"\n{section(dotted('agents', name), Agent(owner=owner, unix_user=name))}\n" for name in new)
     text = ground.home.sites_toml.read_text("utf-8") + block
     config = load.from_tables(tomllib.loads(text), file=str(ground.home.sites_toml))
     return replace(ground, config=config), block
