@@ -20,7 +20,7 @@ _MODULES = {
 }
 """Modules of `gatekeeper.commands` that hold other verbs than the one that they are named after."""
 _ALONE = (
-    "agents alert audit changelog config demo doctor explain init log mcp resolve setup shell show socket status"
+    "agents alert audit changelog config demo doctor explain init keys log mcp resolve setup shell show socket status"
     " steward wait"
 )
 _MODULE_OF = {verb: verb for verb in _ALONE.split()} | {

@@ -35,6 +35,7 @@ _GATE = frozenset(
             "stopped",
             "configured",
             "upgraded",
+            "rotated",
             "reconfigured",
             "converged",
             "migrated",

@@ -67,6 +67,14 @@ def first_parents(git: Git, head: Oid, *, until: Oid | None = None) -> tuple[Oid
     return tuple(Oid(line) for line in git.text(*args, env=_PLAIN).splitlines())
 
 
+def saying(git: Git, head: str, event: str) -> tuple[Stored, ...]:
+    """Return the records of a log that may be of an event, oldest first: their messages say no less."""
+    args = ("rev-list", "--first-parent", "--reverse", f"--grep=^{event}: ", head)
+    oids = tuple(Oid(line) for line in git.text(*args, env=_PLAIN).splitlines())
+    found = read(git, oids)
+    return tuple(found[oid] for oid in oids if oid in found)
+
+
 def fork(git: Git, one: Oid, other: Oid) -> Oid | None:
     """Return the newest commit that two chains share, or None when an object is missing or they share none."""
     done = git.run("merge-base", one, other, env=_PLAIN, allowed=(0, 1, 128))

@@ -3,10 +3,11 @@
 Needs the repository, or a plain mirror of it, and the public key; nothing of the gate's own state is believed.
 """
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from gatekeeper.audit import evidence, judge, signatures, stored
+from gatekeeper.audit import evidence, judge, keyring, signatures, stored
 from gatekeeper.audit.chain import Link
 from gatekeeper.audit.evidence import Evidence
 from gatekeeper.audit.finding import Finding, Verification
@@ -74,7 +75,9 @@ def _signed(seen: Evidence, known: Remembered | None) -> Iterator[Stored]:
 
 
 def _signature_faults(seen: Evidence, asked: Iterable[Stored]) -> Iterator[Finding]:
-    refused = signatures.refused(seen.signers, asked)
+    signatures.require(seen.signers)
+    with tempfile.TemporaryDirectory(prefix="keys-") as folder:
+        refused = signatures.refused(keyring.known(seen.git, seen.signers, Path(folder)), asked)
     numbers = {live.version: live.sequence for live in seen.lives}
     for tag in seen.tags.values():
         if tag.oid in refused:

@@ -13,7 +13,7 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.model import NO_OID, RELEASE, TAGS, Oid
 from gatekeeper.policy import versions
-from gatekeeper.repo import create, edition, git, hooks, lock, sign
+from gatekeeper.repo import create, edition, git, hooks, lock, sign, signers
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import EMPTY_TREE, Ledger
@@ -61,7 +61,7 @@ def make_folders(home: Home) -> None:
 def _make(home: Home, start: Source | None) -> Oid:
     make_folders(home)
     public = sign.new_key(home.key)
-    write_file(home.allowed_signers, f'{sign.EMAIL} namespaces="git,{sign.NAMESPACE}" {public}\n'.encode())
+    write_file(home.allowed_signers, signers.line(public).encode())
     write_file(home.sites_toml, starter().encode())
     repo = create.create(home.repo)
     home.repo.chmod(0o700)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from gatekeeper.errors import Exit
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.hands import Hands
-from gatekeeper.librarian.verbs import abort, freezing, mending, requests, resolve, revert, rollback, sites
+from gatekeeper.librarian.verbs import abort, freezing, mending, requests, resolve, revert, rollback, rotate, sites
 from gatekeeper.librarian.verbs.hearing import Hearing
 from gatekeeper.model import Decision, Reason
 from gatekeeper.policy.step import Snapshot
@@ -25,6 +25,7 @@ VERBS: Mapping[str, Callable[[Hearing], Reason | None]] = {
     "retry": requests.retry,
     "revert": revert.revert,
     "rollback": rollback.rollback,
+    "rotate": rotate.rotate,
     "thaw": freezing.thaw,
 }
 """What each verb does; it returns what a person must be told."""

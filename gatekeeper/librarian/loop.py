@@ -18,6 +18,7 @@ from gatekeeper.librarian.heartbeat import Beat, beat
 from gatekeeper.librarian.telling import Telling
 from gatekeeper.model import SHIPPING, Reason
 from gatekeeper.process import Cancel
+from gatekeeper.repo import rotation
 from gatekeeper.repo.ledger import Clock, utc
 from gatekeeper.repo.lock import Lock
 
@@ -177,7 +178,8 @@ def _written(home: Home) -> tuple[int, int]:
 
 def _recorded(home: Home, held: Lock, event: str) -> None:
     with opening.opened(home, held) as (gate, _):
-        if gate.git.resolve(SHIPPING) is None:  # an unfinished publication names the log's old value
+        # an unfinished publication names the log's old value, an unfinished change of keys has retired this key
+        if gate.git.resolve(SHIPPING) is None and not rotation.pending(home):
             _note(gate, event)
 
 

@@ -20,7 +20,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.librarian import doors, upgrading
 from gatekeeper.model import SHIPPING
-from gatekeeper.repo import edition, lock, receive
+from gatekeeper.repo import edition, lock, receive, rotation
 from gatekeeper.repo.export import remove, write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
@@ -119,6 +119,8 @@ def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
     Only then is a home that another gatekeeper served made this one's.
     """
     lock.clear_shared(gate.home.repo, now=time.time())
+    if rotation.settle(gate.home, gate.git):
+        tell("recovered: the new signing key that was on record is in its place")
     if gate.git.resolve(SHIPPING) is not None:
         tell(f"recovered: {protocol.recover(gate)}")
     upgrading.upgrade(gate, tell)

@@ -5,7 +5,6 @@ Only who holds the lock can have one. Nothing is visible before `commit`; after 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from gatekeeper.config.standing import Mode
@@ -31,7 +30,7 @@ Clock = Callable[[], float]
 
 def utc(at: float) -> str:
     """Return an instant as records and results write it: UTC, whole seconds."""
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return records.moment(at)
 
 
 @dataclass(slots=True)

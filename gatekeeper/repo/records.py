@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from gatekeeper.model import LOG, Actor, Assurance, Oid
@@ -45,6 +46,11 @@ def draft(empty_tree: Oid, record: Record, *, parent: Oid | None, at: float) -> 
     """Compose the record as an unsigned commit on `parent`, to be written with others."""
     parents = () if parent is None else (parent,)
     return drafts.draft(tree=empty_tree, parents=parents, message=encode(record), at=at)
+
+
+def moment(at: float) -> str:
+    """Return an instant as records write it: UTC, whole seconds."""
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def encode(record: Record) -> str:
