@@ -458,10 +458,44 @@ def test_wait_tells_each_change_and_ends_with_the_request(world: World, waiting:
     assert (waiting.returncode, out) == (0, "request fix-1 is shipped in v0.1.1\n")
 
 
+def looks(world: World, folder: Path, *argv: str) -> tuple[process.Done, list[str]]:
+    """Run it with a `git` that writes down what it was asked; return how it ended, and its looks at the gate."""
+    folder.mkdir()
+    said, real = folder / "said", shutil.which("git")
+    (folder / "git").write_text(f'#!/bin/sh\necho "$1 $2" >>{said}\nexec {real} "$@"\n')
+    (folder / "git").chmod(0o755)
+    done = world.run(*argv, env={"PATH": f"{folder}:{world.env['PATH']}"})
+    return done, [line for line in said.read_text().splitlines() if line == "ls-remote --refs"]
+
+
+def test_beside_the_gate_nothing_is_asked_while_nothing_moves(world: World, tmp_path: Path) -> None:
+    world.answer(*ASK, "--id", "fix-1")
+    done, asked = looks(world, tmp_path / "bin", "--wait", "fix-1", "--timeout", "7s")
+    assert (done.status, len(asked)) == (75, 2)
+
+
+def test_elsewhere_it_looks_every_few_seconds(world: World, tmp_path: Path) -> None:
+    """A remote that a program of its own reaches tells nothing: five looks in seven seconds, if nothing is slow."""
+    world.git("config", "protocol.ext.allow", "always")
+    world.git("remote", "set-url", "origin", f"ext::git %s {world.gate}")
+    world.answer(*ASK, "--id", "fix-1")
+    done, asked = looks(world, tmp_path / "bin", "--wait", "fix-1", "--timeout", "7s")
+    assert done.status == 75
+    assert 3 <= len(asked) <= 6
+
+
+def test_the_gate_wakes_who_waits_beside_it(world: World, waiting: subprocess.Popen[str]) -> None:
+    """It would look again by itself only after 30 seconds."""
+    world.tell("fix-1", "blocked", "Code: GATE-402")
+    waiting.communicate(timeout=25)
+    assert waiting.returncode == 10
+
+
 def test_wait_outlives_a_gate_that_is_away_for_a_moment(world: World, waiting: subprocess.Popen[str]) -> None:
     assert waiting.stderr is not None
     away = world.gate.with_name("away.git")
     world.gate.rename(away)
+    world.git("update-ref", "refs/gate/results/fix-1", "refs/heads/request/fix-1", at=away)
     assert waiting.stderr.readline().startswith("warning: The gate `origin` cannot be read")
     away.rename(world.gate)
     world.tell("fix-1", "rolled_back")

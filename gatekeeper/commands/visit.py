@@ -1,6 +1,7 @@
 """The verbs that come through a door: which there are, how they go there, and how they run behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ import click
 from gatekeeper.commands import boundary, decide, show, status, wait
 from gatekeeper.commands.home import ASKER
 from gatekeeper.doors import call
+from gatekeeper.doors.places import MOST_WAITS, place
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.model import Actor
@@ -29,11 +31,24 @@ def behind(home: Home, who: Actor, argv: Sequence[str]) -> int:
             raise GateError(f"`{brief(argv[0])}` is not served here; {served}", exit=Exit.REFUSED)
         if argv[0] in _DECISIONS and who.role != "operator":
             raise GateError(f"{who.name} is not an operator, and only operators decide.", exit=Exit.REFUSED)
-        with group.make_context("gatekeeper", list(argv), obj=home.path) as context:
+        with group.make_context("gatekeeper", list(argv), obj=home.path) as context, _patience(home, who, argv[0]):
             context.meta[ASKER] = who
             return group.invoke(context)
 
     return boundary.status_of(run)
+
+
+@contextmanager
+def _patience(home: Home, who: Actor, verb: str) -> Iterator[None]:
+    """Take one of the places for those that wait, which are fewer than there are visits."""
+    if verb != wait.wait.name:
+        yield
+        return
+    with place(home, f"{who.name}.waits", MOST_WAITS) as free:
+        if not free:
+            text = f"{MOST_WAITS} of your waits are open at this gate. Look now and then: gatekeeper status."
+            raise GateError(text, code="GATE-304", exit=Exit.REFUSED)
+        yield
 
 
 def through(door: Path, argv: Sequence[str]) -> click.Command:

@@ -16,8 +16,12 @@ from gatekeeper.librarian import shape, survey
 from gatekeeper.model import REQUESTS, RESULTS, Result, State
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo.git import Git
+from gatekeeper.repo.notice import Notice
 
-_GLANCE = 0.5
+_UNNOTICED, _BLIND = 30.0, 3.0
+"""Seconds after which it looks though nothing was noticed: where moves of refs are told, and where they are not."""
+_UNHURRIED = 2.0
+"""Seconds that others' requests may move before the place in the queue is looked up again."""
 _STATUS = {
     State.SHIPPED: Exit.DONE,
     State.BLOCKED: Exit.BLOCKED,
@@ -43,12 +47,14 @@ _STATUS = {
 def wait(folder: Path, request: str, *, timeout: float, as_json: bool) -> None:
     """Wait for the outcome of a request. Its newest attempt is shipped, blocked or ended.
 
+    It is told by the kernel when refs move, and looks by itself now and then.
+
     Exit status: 0 shipped, 10 blocked or held, 12 withdrawn, rejected or expired, 13 rolled back, 75 still waiting.
     Example: gatekeeper wait fix-42 --timeout 2m
     """
-    deadline = time.monotonic() + timeout
+    deadline, repo = time.monotonic() + timeout, gate_in(folder).repo
     glanced, told = "", ""
-    with Git(gate_in(folder).repo) as git:
+    with Git(repo) as git, Notice(repo) as notice:
         while True:
             if (moved := _glance(git, request)) != glanced or not glanced:
                 glanced, (result, position) = moved, _look(folder, request)
@@ -59,7 +65,18 @@ def wait(folder: Path, request: str, *, timeout: float, as_json: bool) -> None:
             left = deadline - time.monotonic()
             if status is not None or left <= 0 or _too_early(result, left):
                 _tell(result, position, status if status is not None else Exit.WAITING, as_json=as_json)
-            time.sleep(min(_GLANCE, left))
+            _rest(notice, request, left)
+
+
+def _rest(notice: Notice, request: str, left: float) -> None:
+    """Return when there may be something new: at once when it is about the request, soon when it is about others."""
+    until = time.monotonic() + min(left, _UNNOTICED if notice.works else _BLIND)
+    while (rest := until - time.monotonic()) > 0:
+        moved = notice.wait(rest)
+        if request in moved:
+            return
+        if moved:
+            until = min(until, time.monotonic() + _UNHURRIED)
 
 
 def _glance(git: Git, request: str) -> str:

@@ -1,7 +1,9 @@
 """`gatekeeper wait`: tells what changes, and ends when the request does."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from gatehouse import Gatehouse
@@ -30,6 +32,18 @@ def test_it_tells_state_and_place_until_the_request_is_live(gate: Gatehouse) -> 
         output, _ = child.communicate()
     assert child.returncode == 0
     assert output == f"wait-2 is shipped in {gate.version}\n"
+
+
+def test_nothing_is_looked_at_while_nothing_moves(gate: Gatehouse, tmp_path: Path) -> None:
+    """A look is one `git for-each-ref`; it was one each half second."""
+    gate.clone().request("wait-5", {"sites/shop/page.txt": "wait five\n"})
+    said, real = tmp_path / "said", shutil.which("git")
+    (tmp_path / "git").write_text(f'#!/bin/sh\necho "$@" >>{said}\nexec {real} "$@"\n')
+    (tmp_path / "git").chmod(0o755)
+    gate.env["PATH"], path = f"{tmp_path}:{gate.env['PATH']}", gate.env["PATH"]
+    assert gate.cli("wait", "wait-5", "--timeout", "5s").returncode == 75
+    gate.env["PATH"] = path
+    assert sum("refs/gate/results/wait-5 refs/heads/request/" in line for line in said.read_text().splitlines()) == 2
 
 
 def test_still_waiting_is_75(gate: Gatehouse) -> None:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from enforced import OPERATOR, STRANGER, Enforced, build, gatekeeper, serving
+from enforced import OPERATOR, ROOT, STRANGER, Enforced, build, gatekeeper, serving
 
 from gatekeeper.doors.listener import handed_over, listen
-from gatekeeper.doors.places import MOST_EACH
+from gatekeeper.doors.places import MOST_EACH, MOST_WAITS
 from gatekeeper.errors import GateError
 
 
@@ -218,22 +218,68 @@ def test_a_silent_visitor_is_shown_out_and_too_many_are_turned_away(gate: Enforc
     assert gate.run(user, "git", "ls-remote", gate.address).returncode == 0
 
 
-def test_a_visitor_that_leaves_takes_its_verb_along(gate: Enforced) -> None:
+def test_who_waits_for_much_can_still_push_and_a_wait_ends_with_its_visitor(gate: Enforced) -> None:
     clone = gate.clone("codex-2")
     clone.commit({"sites/blog/index.html": "never shipped\n"})
     assert clone.push("HEAD:request/pending").status == 0
     program = (
         "import socket,sys\nall=[socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]\n"
-        'for s in all: s.connect(sys.argv[1]); s.sendall(b\'{"v":1,"argv":["wait","pending"]}\\n\')\n'
-        "for s in all: assert b'pending is queued' in s.recv(4096)"
+        "def ask(s): s.connect(sys.argv[1]); "
+        's.sendall(b\'{"v":1,"argv":["wait","pending"]}\\n\'); return s.recv(4096)\n'
+        "for s in all: assert b'pending is queued' in ask(s)\n"
+        "print(ask(socket.socket(socket.AF_UNIX)).decode(), flush=True); input()"
     )
-    user = gate.users["codex-2"]
-    done = gate.run(user, "python3", "-c", program, str(gate.home.gate_socket), str(MOST_EACH))
-    assert done.returncode == 0, done.stderr
+    argv = gate.users["codex-2"].command(["python3", "-c", program, str(gate.home.gate_socket), str(MOST_WAITS)])
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert f"error: GATE-304 {MOST_WAITS} of your waits are open" in child.stdout.readline()
+        assert clone.push(":request/pending").status == 0
+        child.communicate("leave\n")
     deadline = time.monotonic() + 30
-    while gate.run(user, "git", "ls-remote", gate.address).returncode and time.monotonic() < deadline:
-        continue  # a visit ends when it notices
-    assert clone.push(":request/pending").status == 0
+    while "GATE-304" in (told := gate.cli("wait", "pending", "--timeout", "0s", user="codex-2")).stderr:
+        assert time.monotonic() < deadline, told.stderr  # a visit ends when it notices
+
+
+def counting(gate: Enforced, name: str, program: str) -> Path:
+    """Return a folder with a program of that name that writes down what it was asked, and runs the real one."""
+    folder = gate.root / f"counting-{name}"
+    folder.mkdir()
+    (folder / "asked").touch()
+    (folder / "asked").chmod(0o666)
+    (folder / name).write_text(f'#!/bin/sh\necho "$@" >>{folder}/asked\nexec {program} "$@"\n')
+    (folder / name).chmod(0o755)
+    return folder
+
+
+def test_request_deploy_waits_on_one_connection(gate: Enforced) -> None:
+    clone = gate.clone("codex-1")
+    clone.commit({"sites/docs/index.html": "waited for\n"})
+    folder = counting(gate, "git-remote-gate", f"{ROOT}/git-remote-gate")
+    clone.env["PATH"] = f"{folder}:{clone.env['PATH']}"
+    ask = ("--surface", "docs", "--intent", "Wait for it", "--artifact", "docs-3", "--id", "waited")
+    argv = clone.user.command(["request-deploy", *ask, "--wait=90s"])
+    with subprocess.Popen(argv, cwd=clone.folder, env=clone.env, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        while "waited is queued, number 1 in the queue" not in child.stderr.readline():
+            assert child.poll() is None
+        gate.tick()
+        told = child.stderr.read()
+    assert child.returncode == 0, told
+    asked = (folder / "asked").read_text().splitlines()
+    runs = [line for line in asked if line.startswith("--run")]
+    assert [line.rsplit(" ", 2)[0] for line in runs] == [f"--run {gate.home.path} wait waited"]
+    assert asked.index(runs[0]) == len(asked) - 3, "one look at the end, and the fetch of its result"
+
+
+def test_a_verb_of_the_gate_through_git_alone(gate: Enforced) -> None:
+    """Without the package: the helper that Git needs anyway."""
+    user = gate.users["codex-1"]
+    seen = gate.run(user, "git", "remote-gate", "--run", gate.address, "status", "--json", ok=True)
+    assert json.loads(seen.stdout)["enforcement"] == "enforced"
+    refused = gate.run(user, "git", "remote-gate", "--run", str(gate.home.path), "freeze", "-m", "x")
+    assert (refused.returncode, refused.stdout) == (11, "")
+    assert "only operators decide" in refused.stderr
+    assert gate.run(user, "git-remote-gate", "--run").returncode == 2
 
 
 def test_a_door_of_one_agent(gate: Enforced) -> None:

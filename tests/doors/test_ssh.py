@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from enforced import AGENTS, OPERATOR, STRANGER, Enforced, build
+from enforced import AGENTS, OPERATOR, ROOT, STRANGER, Enforced, build
 
 from gatekeeper.config import keys
 from gatekeeper.config.schema import Agent, Config
@@ -47,6 +47,28 @@ def test_a_push_with_a_key(gate: Enforced, port: int) -> None:
     (filed,) = gate.records("filed")
     assert (filed.actor.name, filed.actor.assurance, filed.mode) == ("codex-1", "key", "enforced")
     assert clone.run("request-deploy", "--status", "by-key", "--remote", "remote").stdout.startswith("request by-key")
+
+
+def test_request_deploy_waits_on_one_connection(gate: Enforced, port: int) -> None:
+    clone = gate.clone("codex-2")
+    asked = gate.root / "asked-by-ssh"
+    asked.touch()
+    asked.chmod(0o666)
+    clone.env["GIT_SSH_COMMAND"] = f'counted() {{ echo "$@" >>{asked}; {gate.ssh("codex-2", port)} "$@"; }}; counted'
+    clone.git("remote", "add", "remote", f"ssh://{gate.librarian.name}@127.0.0.1:{port}/gate")
+    clone.commit({"sites/blog/index.html": "waited for over ssh\n"})
+    ask = ("--surface", "blog", "--intent", "Wait", "--artifact", "b-1", "--id", "over-ssh", "--remote", "remote")
+    argv = clone.user.command([f"{ROOT}/request-deploy", *ask, "--wait=90s"])
+    with subprocess.Popen(argv, cwd=clone.folder, env=clone.env, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        while "over-ssh is queued, number 1 in the queue" not in child.stderr.readline():
+            assert child.poll() is None
+        gate.tick()
+        told = child.stderr.read()
+    assert child.returncode == 0, told
+    lines = [line.split("@127.0.0.1 ")[1] for line in asked.read_text().splitlines() if "@127.0.0.1 " in line]
+    (waited,) = [line for line in lines if line.startswith("wait over-ssh --timeout ")]
+    assert lines.index(waited) == len(lines) - 3, "one look at the end, and the fetch of its result"
 
 
 @pytest.mark.parametrize(
