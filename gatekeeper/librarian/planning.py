@@ -92,8 +92,11 @@ class _Sight:
         return {key: said.output for key, said in known.items() if said is not None and said.output}
 
     def _look_up(self, wanted: Iterable[Job]) -> None:
-        """Read verdicts once; that of a build counts only while its output is there."""
+        """Read verdicts once; that of a build counts only while its output is there, and is not being made anew."""
         keys = {job.key for job in wanted} - self._looked_up
         self._looked_up |= keys
         found = verdicts.lookup(self.gate.git, keys)
-        self.verdicts |= {k: v for k, v in found.items() if not v.output or (self.gate.home.builds / k).is_dir()}
+        self.verdicts |= {key: said for key, said in found.items() if not said.output or self._there(key)}
+
+    def _there(self, key: str) -> bool:
+        return key not in self.mind.running and (self.gate.home.builds / key).is_dir()
