@@ -79,7 +79,7 @@ class _Planner:
         red = self._release(base[0])
         starting = not scene.live and bool(base[0].builds or base[0].checks) and not red
         queue = () if starting else self._without_suspects()
-        lines = self._lines(tuple(r for r in queue if not r.ask.try_only)) if queue else []
+        lines = self._lines(tuple(r for r in queue if not r.ask.try_only))
         tried = self._tries(queue)
         ready = self._ready(base, ()) if starting or not (queue or scene.live) else self._ship(lines)
         self._spare(ready)
@@ -176,7 +176,7 @@ class _Planner:
     def _verify(self, part: Span, first: int, cut: int, weight: float, ahead: float) -> None:
         """Want a job at a cut; with slots to spare, also the turns that a failure there would ask for."""
         turn = part.turn_at(cut)
-        if turn.at <= first or turn.passes(self.scene.verdicts) is not None:
+        if turn.passes(self.scene.verdicts) is not None:
             return
         self._want(weight, turn)
         self.lingers |= self._soon(part.track[0], turn)
@@ -184,9 +184,9 @@ class _Planner:
         self._between(part.track, max(low, part.base) if part.base < high else low, high, ahead)
 
     def _soon(self, before: Turn, turn: Turn) -> bool:
-        """Return whether a turn will be known in a moment, as far as the same job's last run tells."""
+        """Return whether a turn that nothing is known of will be in a moment, as far as the job's last run tells."""
         last = before.verdict(self.scene.verdicts)
-        if turn.job is None or turn.passes(self.scene.verdicts) is not None or last is None:
+        if turn.job is None or last is None:
             return False
         since = self.scene.running.get(turn.job.key, self.scene.now)
         return last.seconds <= _LINGER and self.scene.now - since <= _LINGER

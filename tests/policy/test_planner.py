@@ -1,129 +1,12 @@
 """Whatever happens in whatever order: nobody starves, no guilty one lands, no innocent one is blocked."""
 
-from dataclasses import dataclass, field
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from queueing import JOBS, Queue, simple
 
-from gatekeeper.model import Actor, Ask, Job, JobName, Kind, Oid, Outcome, Request, RequestId, Stage, Verdict
+from gatekeeper.model import Outcome, Verdict
 from gatekeeper.policy import blame, planner
-from gatekeeper.policy.scene import Guilty, Plan, Scene, Suspect
-
-JOBS = ("one", "two", "three")
-
-
-@dataclass
-class Queue:
-    """Requests that touch jobs, break some of them alone, or break a job together with another one."""
-
-    touches: dict[int, frozenset[str]]
-    breaks: dict[int, frozenset[str]]
-    clash: tuple[int, int] | None = None
-    late: bool = False
-    slots: int = 1
-    max_train: int = 3
-    seconds: float = 60.0
-    flakes: int = 0
-    lies: float = 0.005
-    filed: list[int] = field(default_factory=list)
-    landed: list[int] = field(default_factory=list)
-    blocked: dict[int, Guilty] = field(default_factory=dict)
-    trains: list[tuple[int, ...]] = field(default_factory=list)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    running: dict[str, float] = field(default_factory=dict)
-    suspects: tuple[Suspect, ...] = ()
-    now: float = 0.0
-    runs: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.verdicts = {f"{job}:": Verdict(f"{job}:", "", Outcome.PASSED, "", self.seconds, "") for job in JOBS}
-
-    def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
-        numbers, stages = list(self.landed), []
-        for request in (None, *requests):
-            numbers += [request.sequence] if request else []
-            name = Oid("+".join(map(str, numbers)))
-            stages.append(Stage(request, name, name, (), tuple(self._job(job, numbers) for job in JOBS)))
-        return tuple(stages)
-
-    def _job(self, name: str, numbers: list[int]) -> Job:
-        return Job(
-            JobName(Kind.CHECK, name), f"{name}:{','.join(str(n) for n in numbers if name in self.touches[n])}", "d"
-        )
-
-    def broken(self, key: str) -> bool:
-        name, _, listed = key.partition(":")
-        numbers = [int(n) for n in listed.split(",") if n]
-        alone = any(name in self.breaks[n] for n in numbers)
-        return alone or (self.clash is not None and set(self.clash) <= set(numbers))
-
-    def plan(self) -> Plan:
-        queue = tuple(
-            Request(RequestId(f"r{n}"), Oid(str(n)), 1, n, Actor("a"), Ask((), "", ""), "")
-            for n in self.filed
-            if n not in self.landed and n not in self.blocked
-        )
-        made = planner.plan(
-            Scene(
-                queue=queue,
-                make=self.make,
-                verdicts=dict(self.verdicts),
-                running=dict(self.running),
-                slots=self.slots,
-                max_train=self.max_train,
-                flakes=self.lies,
-                now=self.now,
-                suspects=self.suspects,
-                landed=frozenset(Oid(str(number)) for number in self.landed),
-            )
-        )
-        self.suspects = made.suspects
-        return made
-
-    def settle(self) -> Plan:
-        """Do all that can be done before a check ends."""
-        for _ in range(200):
-            made = self.plan()
-            for key in made.cancel:
-                del self.running[key]
-            for run in made.start:
-                self.runs.append(run.job.key)
-                self.running[run.job.key] = self.now
-            if made.guilty is not None:
-                self.blocked[made.guilty.request.sequence] = made.guilty
-            elif made.ready is not None and len(made.ready.stages) > 1:
-                self._ship(made.ready.stages)
-            elif not (made.start or made.cancel):
-                return made
-        raise AssertionError("it never settles")
-
-    def _ship(self, stages: tuple[Stage, ...]) -> None:
-        for job in stages[-1].checks:
-            assert self.verdicts[job.key].outcome is Outcome.PASSED, "what ships was verified, key by key"
-        train = tuple(stage.request.sequence for stage in stages if stage.request is not None)
-        assert len(train) <= self.max_train
-        self.trains.append(train)
-        self.landed += train
-
-    def end(self, key: str) -> None:
-        """Have a check say what it has to say."""
-        self.now += self.seconds
-        del self.running[key]
-        before = self.verdicts.get(key)
-        assert before is None or before.outcome is not Outcome.PASSED, "a pass is never run twice"
-        red = self.broken(key)
-        if not red and self.flakes and before is None:
-            self.flakes -= 1
-            red = True
-        bad = Outcome.TIMED_OUT if self.late else Outcome.FAILED
-        runs = before.runs + 1 if before and red else 1
-        self.verdicts[key] = Verdict(key, "", bad if red else Outcome.PASSED, "", self.seconds, "", runs=runs)
-
-    def forget(self) -> None:
-        """Kill the Librarian: only what Git holds is left."""
-        self.running.clear()
-        self.suspects = ()
 
 
 @st.composite
@@ -203,23 +86,23 @@ def test_the_flakier_the_checks_the_more_often_a_failure_must_come(odds: float, 
 
 
 def test_a_longer_state_that_failed_counts_when_all_others_in_it_have_landed() -> None:
-    queue = _simple(3, max_train=8)
+    queue = simple(3, max_train=8)
     queue.breaks[1] = frozenset({"one"})
-    _finish(queue)
+    queue.finish()
     assert queue.runs == ["one:0,1,2", "one:0", "one:0,1", "one:0,2"]
     assert (queue.trains, list(queue.blocked)) == ([(0,), (2,)], [1])
 
 
 def test_a_longer_state_counts_for_nothing_while_another_in_it_may_be_at_fault() -> None:
-    queue = _simple(3, max_train=8)
+    queue = simple(3, max_train=8)
     queue.breaks[1] = queue.breaks[2] = frozenset({"one"})
-    _finish(queue)
+    queue.finish()
     assert queue.runs.count("one:0,1") == 2
     assert (queue.trains, sorted(queue.blocked)) == ([(0,)], [1, 2])
 
 
 def test_a_suspect_waits_for_its_second_run_while_others_are_verified_but_not_for_ever() -> None:
-    queue = _simple(1, max_train=8)
+    queue = simple(1, max_train=8)
     queue.breaks[0] = frozenset({"one"})
     queue.settle()
     queue.touches |= {n: frozenset({"two"}) for n in range(1, 40)}
@@ -232,22 +115,9 @@ def test_a_suspect_waits_for_its_second_run_while_others_are_verified_but_not_fo
     assert list(queue.blocked) == [0], "it is told in the end, however busy the gate is"
 
 
-def _simple(count: int, **more: int) -> Queue:
-    queue = Queue({n: frozenset({"one"}) for n in range(count)}, {n: frozenset() for n in range(count)}, **more)  # type: ignore[arg-type]
-    queue.filed = list(range(count))
-    return queue
-
-
-def _finish(queue: Queue) -> None:
-    queue.settle()
-    while queue.running:
-        queue.end(next(iter(queue.running)))
-        queue.settle()
-
-
 def test_a_train_without_a_failure_takes_one_run() -> None:
-    queue = _simple(8, max_train=8)
-    _finish(queue)
+    queue = simple(8, max_train=8)
+    queue.finish()
     assert (queue.trains, len(queue.runs)) == ([tuple(range(8))], 1)
 
 
@@ -263,32 +133,32 @@ def test_others_ship_while_one_surface_is_in_question() -> None:
 
 
 def test_a_bisection_lands_what_is_before_the_guilty_one_and_goes_on_without_it() -> None:
-    queue = _simple(8, max_train=8)
+    queue = simple(8, max_train=8)
     queue.breaks[5] = frozenset({"one"})
-    _finish(queue)
+    queue.finish()
     assert (sorted(queue.landed), list(queue.blocked)) == ([0, 1, 2, 3, 4, 6, 7], [5])
     assert len(queue.runs) <= 7
 
 
 def test_a_pair_that_fails_together_is_named() -> None:
-    queue = _simple(2, max_train=8)
+    queue = simple(2, max_train=8)
     queue.clash = (0, 1)
-    _finish(queue)
+    queue.finish()
     assert [r.id for r in queue.blocked[1].behind] == ["r0"] or queue.landed == [0]
     assert queue.landed == [0]
 
 
 def test_a_time_out_is_run_again_and_never_bisected() -> None:
-    queue = _simple(4, max_train=8)
+    queue = simple(4, max_train=8)
     queue.late, queue.breaks[2] = True, frozenset({"one"})
-    _finish(queue)
+    queue.finish()
     assert queue.runs[:2] == ["one:0,1,2,3"] * 2
     assert queue.runs[2] == "one:0"
     assert list(queue.blocked) == [2]
 
 
 def test_what_stands_behind_a_train_is_verified_while_that_ships() -> None:
-    queue = _simple(5, max_train=3)
+    queue = simple(5, max_train=3)
     queue.settle()
     queue.end("one:0,1,2")
     made = queue.plan()
@@ -297,7 +167,7 @@ def test_what_stands_behind_a_train_is_verified_while_that_ships() -> None:
 
 
 def test_what_passes_stops_what_runs_ahead_of_time() -> None:
-    queue = _simple(8, max_train=8, slots=4)
+    queue = simple(8, max_train=8, slots=4)
     queue.settle()
     assert len(queue.running) > 1
     queue.end("one:0,1,2,3,4,5,6,7")
@@ -317,10 +187,10 @@ def test_what_passes_stops_what_runs_ahead_of_it_and_nothing_else() -> None:
 
 
 def test_what_is_needed_in_less_than_one_of_five_cases_is_not_run_ahead_of_time() -> None:
-    queue = _simple(8, max_train=8, slots=8)
+    queue = simple(8, max_train=8, slots=8)
     queue.settle()
     assert set(queue.running) == {"one:0,1,2,3,4,5,6,7", "one:0,1,2,3"}
-    long = _simple(40, max_train=8, slots=9)
+    long = simple(40, max_train=8, slots=9)
     long.settle()
     ends = {int(key.rpartition(",")[2]) for key in long.running}
     assert (ends >= {7, 15, 23, 31}, 39 in ends) == (True, False), "a fifth batch needs four to pass"
@@ -346,7 +216,7 @@ def test_a_suspect_is_verified_anew_when_the_one_it_failed_behind_is_withdrawn()
         queue.settle()
     assert [suspect.request.sequence for suspect in queue.suspects] == [1]
     queue.filed.remove(0)
-    _finish(queue)
+    queue.finish()
     assert (queue.landed, queue.blocked) == ([1], {})
 
 
@@ -385,7 +255,7 @@ def test_the_worked_example_of_the_documentation() -> None:
     queue = Queue(dict.fromkeys(range(4), shop) | {4: blog, 5: blog}, dict.fromkeys(range(6), frozenset()), max_train=8)
     queue.breaks[2] = shop
     queue.filed = list(range(6))
-    _finish(queue)
+    queue.finish()
     assert queue.runs == ["one:0,1,2,3", "one:0,1", "one:0,1,2", "two:4,5", "one:0,1,3"]
     assert queue.trains == [(0, 1), (4, 5), (3,)]
     assert list(queue.blocked) == [2]

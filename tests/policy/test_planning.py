@@ -1,0 +1,225 @@
+"""What the planner asks for at one moment: a start, builds, a release that is red, suspects, slots to spare."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+from queueing import Queue, simple
+
+from gatekeeper.model import Job, JobName, Kind, Outcome, Request, Stage, Verdict
+from gatekeeper.policy.scene import Plan, Run, Suspect
+
+ONE, TWO = frozenset({"one"}), frozenset({"two"})
+
+
+def started(made: Plan) -> list[str]:
+    return [run.job.key for run in made.start]
+
+
+def _said(key: str, outcome: Outcome, runs: int = 1) -> Verdict:
+    return Verdict(key, "", outcome, "", 60.0, "", runs=runs)
+
+
+def _import(*, knows: bool = True) -> Queue:
+    """Return a queue of one request before a release that nothing was ever shipped of."""
+    queue = simple(1, slots=4)
+    queue.live = False
+    if not knows:
+        queue.verdicts.clear()
+    return queue
+
+
+def test_an_import_is_verified_and_started_before_anything_else() -> None:
+    queue = _import(knows=False)
+    made = queue.plan()
+    assert (started(made), made.ready, made.settled) == (["one:", "two:", "three:"], None, False)
+    made = _import().plan()
+    assert made.ready is not None
+    assert (len(made.ready.stages), started(made), made.settled) == (1, [], True)
+
+
+def test_what_mends_a_red_import_ships_with_it() -> None:
+    queue = _import()
+    queue.verdicts["one:"] = _said("one:", Outcome.FAILED, 2)
+    made = queue.settle()
+    assert (made.ready, [red.job.key for red in made.red]) == (None, ["one:"])
+    queue.end("one:0")
+    made = queue.plan()
+    assert made.ready is not None
+    assert [stage.tree for stage in made.ready.stages] == ["", "0"]
+
+
+def test_a_red_import_alone_does_not_start() -> None:
+    queue = _import()
+    queue.filed.clear()
+    queue.verdicts["one:"] = _said("one:", Outcome.FAILED, 2)
+    assert queue.plan().ready is None
+
+
+def test_an_import_without_any_job_goes_live_with_what_waits() -> None:
+    queue = _import(knows=False)
+    queue.jobs = ()
+    made = queue.plan()
+    assert made.ready is not None
+    assert len(made.ready.stages) == 2
+
+
+@pytest.mark.parametrize("doubted", [False, True])
+def test_what_failed_on_release_is_asked_again_until_it_is_sure_and_in_each_heartbeat(*, doubted: bool) -> None:
+    queue = simple(0, slots=2)
+    queue.verdicts["one:"] = _said("one:", Outcome.FAILED, 2 if doubted else 1)
+    queue.doubted = frozenset({"one:"}) if doubted else frozenset()
+    made = queue.plan()
+    assert (started(made), made.red, made.settled) == (["one:"], (), False)
+
+
+def test_a_job_that_only_a_request_brings_is_not_taken_for_short() -> None:
+    """No train waits for companions whose checks nobody knows the length of."""
+
+    @dataclass
+    class New(Queue):
+        def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
+            stages = super().make(requests)
+            return tuple(s if "1" in s.tree else replace(s, checks=s.checks[:1]) for s in stages)
+
+    queue = New({0: ONE, 1: TWO}, {0: frozenset(), 1: frozenset()}, slots=2, seconds=2.0, jobs=("one", "two"))
+    queue.filed = [0, 1]
+    queue.settle()
+    queue.end("one:0")
+    queue.settle()
+    assert (queue.trains, set(queue.running)) == ([(0,)], {"two:1"})
+
+
+def test_a_short_check_that_takes_long_today_is_not_waited_for() -> None:
+    queue = Queue({0: ONE, 1: TWO}, {0: frozenset(), 1: frozenset()}, slots=2, seconds=2.0)
+    queue.filed = [0, 1]
+    queue.settle()
+    queue.end("one:0")
+    queue.settle()
+    assert queue.trains == []
+    queue.now += 11
+    queue.settle()
+    assert queue.trains == [(0,)]
+
+
+def test_slots_to_spare_bisect_ahead_of_time_on_both_sides_of_the_middle() -> None:
+    queue = simple(8, max_train=8, slots=8)
+    queue.settle()
+    queue.running.pop("one:0,1,2,3")
+    queue.breaks[5] = ONE
+    queue.end("one:0,1,2,3,4,5,6,7")
+    queue.settle()
+    middle, others = "one:0,1,2,3", ("one:0", "one:0,1", "one:0,1,2", *("one:0,1,2,3,4", "one:0,1,2,3,4,5"))
+    assert set(queue.running) == {middle, *others, "one:0,1,2,3,4,5,6"}
+
+
+def test_a_time_out_is_not_bisected_with_slots_to_spare_either() -> None:
+    queue = simple(4, max_train=8, slots=4)
+    queue.late, queue.breaks[2] = True, ONE
+    queue.settle()
+    for _ in range(2):
+        queue.end("one:0,1,2,3")
+        queue.settle()
+    assert set(queue.running) == {"one:0"}
+
+
+def test_a_state_that_passes_asks_for_nothing_ahead_of_it_while_another_job_is_awaited() -> None:
+    both = ONE | TWO
+    queue = Queue(dict.fromkeys(range(8), both), dict.fromkeys(range(8), frozenset()), slots=8, max_train=8)
+    queue.filed = list(range(8))
+    queue.settle()
+    queue.end("one:0,1,2,3,4,5,6,7")
+    queue.settle()
+    assert {key for key in queue.running if key.startswith("one:")} == set()
+    assert "two:0,1,2,3,4,5,6,7" in queue.running
+
+
+def test_who_fails_two_jobs_is_suspected_once() -> None:
+    queue = Queue({0: ONE | TWO}, {0: ONE | TWO}, slots=2)
+    queue.filed = [0]
+    queue.settle()
+    for key in ("one:0", "two:0"):
+        queue.end(key)
+    assert [suspect.run.job.key for suspect in queue.plan().suspects] == ["one:0"]
+
+
+def test_the_state_just_before_a_suspect_is_asked_for_when_nobody_knows_it_any_more() -> None:
+    """Its verdict was pruned, or `release` has moved on: without it nobody is blamed."""
+    queue = simple(1, slots=4)
+    release, state = queue.make(queue.requests())
+    before = replace(release.checks[0], key="one:before")
+    queue.verdicts["one:0"] = _said("one:0", Outcome.FAILED, 2)
+    queue.suspects = (Suspect(queue.requests()[0], Run(state, state.checks[0]), Run(release, before), (), 0.0),)
+    made = queue.plan()
+    assert ("one:before" in started(made), made.guilty) == (True, None)
+    queue.verdicts["one:before"] = _said("one:before", Outcome.PASSED)
+    assert queue.plan().guilty is not None
+
+
+@dataclass
+class Stacked(Queue):
+    """The second request merges only where the first one is."""
+
+    def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
+        here = {request.sequence for request in requests} | set(self.landed)
+        return super().make(tuple(r for r in requests if r.sequence != 1 or 0 in here))
+
+
+def test_what_does_not_merge_without_another_does_not_ship_without_it() -> None:
+    queue = Stacked({0: ONE, 1: TWO}, {0: frozenset(), 1: frozenset()}, slots=2)
+    queue.filed = [0, 1]
+    queue.settle()
+    queue.end("two:1")
+    assert queue.plan().ready is None
+    queue.end("one:0")
+    queue.settle()
+    assert queue.trains == [(0, 1)]
+
+
+@dataclass
+class Built(Queue):
+    """Each state has a build; the check of what it left has another key until that is known."""
+
+    def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
+        return tuple(self._with_build(stage) for stage in super().make(requests))
+
+    def _with_build(self, stage: Stage) -> Stage:
+        (check,) = (job for job in stage.checks if job.name.name == "one")
+        build = Job(JobName(Kind.BUILD, "one"), check.key.replace("one", "three"), "d")
+        if build.key not in self.verdicts:
+            check = replace(check, key=f"{check.key}?", needs=(build.key,))
+        return replace(stage, builds=(build,), checks=(check,))
+
+
+def _building() -> Built:
+    queue = Built({0: ONE | {"three"}}, {0: frozenset()}, slots=4)
+    queue.filed = [0]
+    return queue
+
+
+def test_a_build_comes_before_what_looks_at_its_output() -> None:
+    queue = _building()
+    queue.finish()
+    assert (queue.runs, queue.trains) == (["three:0", "one:0"], [(0,)])
+
+
+def test_a_build_that_fails_twice_is_blamed_and_nothing_looks_at_what_it_left() -> None:
+    queue = _building()
+    queue.breaks[0] = frozenset({"three"})
+    queue.finish()
+    assert (queue.runs, list(queue.blocked)) == (["three:0", "three:0"], [0])
+
+
+def test_a_job_that_is_gone_in_the_middle_of_the_line_has_nothing_to_say_there() -> None:
+    """The second request takes the site away, the last brings it back."""
+
+    @dataclass
+    class Gone(Queue):
+        def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
+            stages = super().make(requests)
+            return tuple(replace(s, checks=s.checks[1:]) if s.tree == "0+1" else s for s in stages)
+
+    queue = Gone(dict.fromkeys(range(3), ONE), dict.fromkeys(range(3), frozenset()), slots=4, max_train=1)
+    queue.filed = [0, 1, 2]
+    queue.finish()
+    assert queue.trains == [(0,), (1,), (2,)]
+    assert set(queue.runs) == {"one:0", "one:0,1,2"}
