@@ -1,12 +1,14 @@
 """The crash matrix: the Librarian killed before and after every step of every scenario, and started again.
 
-Run it as `python -m benchmarks.matrix [--slots 2] [--minutes 60] [--only NAME]...` with pm2 in node_modules. After each
-kill the whole invariant is checked, and that the scenario ended as it must. It prints how often each step was struck in
-which scenario, and what the time did not suffice for, and ends with status 1 when one kill did not converge. Each slot
-works on a gate of its own, and strikes at every step once before it strikes where a step recurs.
+Run it as `python -m benchmarks.matrix [--slots 2] [--minutes 60] [--parts 1 2 3 4] [--only NAME]...` with pm2 in
+node_modules. After each kill the whole invariant is checked, and that the scenario ended as it must. It prints how
+often each step was struck in which scenario, how long the next Librarian took to come to rest, and what the time did
+not suffice for, and ends with status 1 when one kill did not converge. Each slot works on a gate of its own, and
+strikes at every step once before it strikes where a step recurs; part N of a scenario is every fourth of its steps.
 """
 
 import argparse
+import statistics
 import sys
 import time
 from collections import Counter
@@ -31,6 +33,7 @@ class Part:
 
     name: str
     kills: Counter[str] = field(default_factory=Counter)
+    rests: list[float] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
     left: int = 0
     begun: bool = True
@@ -41,19 +44,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--parts", type=int, nargs="+", default=list(range(1, PARTS + 1)), choices=range(1, PARTS + 1))
     parser.add_argument("--only", action="append", choices=list(SCENARIOS))
     asked = parser.parse_args()
     names, began = asked.only or list(SCENARIOS), time.monotonic()
     with ProcessPoolExecutor(asked.slots, mp_context=get_context("spawn")) as pool:
         end = time.time() + 60 * asked.minutes
-        running = [pool.submit(strike_part, name, part, end) for part in range(PARTS) for name in names]
+        running = [pool.submit(strike_part, name, part, end) for part in asked.parts for name in names]
         parts = [_told(done.result()) for done in as_completed(running)]
     print("\n".join(_table(names, parts)))
     kills, missed = sum(part.kills.total() for part in parts), sum(len(part.missed) for part in parts)
     broken = [said for part in parts for said in part.broken]
     minutes = (time.monotonic() - began) / 60
     left = sum(part.left for part in parts)
+    rests = [seconds for part in parts for seconds in part.rests] or [0.0]
     print(f"\n{kills} kills in {minutes:.0f} minutes, {len(broken)} not whole.")
+    print(f"From the kill to rest: median {statistics.median(rests):.1f} s, worst {max(rests):.1f} s.")
     idle = sum(not part.begun for part in parts)
     print(f"{missed} steps were not reached again, for {left} the time did not suffice.")
     print(f"{idle} of {len(parts)} parts were not begun.")
@@ -67,7 +73,9 @@ def strike_part(name: str, part: int, end: float) -> Part:
         return Part(name, begun=False)
     found, scenario = Part(name), SCENARIOS[name]
     with faulty_gate() as gate:
-        steps: Sequence[tuple[str, int]] = sorted(scenario.passes(gate)[part::PARTS], key=lambda step: step[1] > 1)
+        steps: Sequence[tuple[str, int]] = sorted(
+            scenario.passes(gate)[part - 1 :: PARTS], key=lambda step: step[1] > 1
+        )
     while steps and time.time() < end:
         with faulty_gate() as gate:
             steps = _strike(found, gate, steps, end)
@@ -81,12 +89,13 @@ def _strike(found: Part, gate: Gatehouse, steps: Sequence[tuple[str, int]], end:
         if time.time() >= end:
             return steps[at:]
         try:
-            hit = SCENARIOS[found.name].survives(gate, step, nth)
+            rest = SCENARIOS[found.name].survives(gate, step, nth)
         except AssertionError as problem:
             found.broken.append(f"{found.name}: {step} ({nth})\n{str(problem)[:2000]}")
             return steps[at + 1 :]
-        if hit:
+        if rest:
             found.kills[step.partition(" ")[2]] += 1
+            found.rests.append(rest)
         else:
             found.missed.append(f"{step} ({nth})")
     return ()

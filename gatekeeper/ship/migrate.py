@@ -6,6 +6,7 @@ Data is never undone: a migration must be repeatable, and the version before mus
 from dataclasses import dataclass
 from typing import Any
 
+from gatekeeper import fault
 from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -57,7 +58,8 @@ def _calls(site: Site, changed: tuple[str, ...] | None) -> bool:
 def _run(gate: Gate, site: Site, run: SiteRun, live: LivePlan) -> Unmigrated | None:
     stamp = live.stamp
     try:
-        ended = gate.target.migrate(run, stamp, site.migrate, gate.home.releases / live.folder / site.path)
+        with fault.step(f"migrate: {run.name}"):
+            ended = gate.target.migrate(run, stamp, site.migrate, gate.home.releases / live.folder / site.path)
     except GateError as problem:  # whoever runs the site could not be asked, or died with it
         ended = Ended(problem.text, b"", 0.0)
     mask = secrecy.known(gate.home, gate.config)

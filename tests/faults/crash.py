@@ -46,7 +46,7 @@ wait_ready = true
 mode = "{mode}"
 env = {{ PORT = "{port}" }}
 health = "http://127.0.0.1:{port}/"
-health_timeout = "2500ms"
+health_timeout = "{patience}"
 soak = "100ms"
 boot_check = false
 """
@@ -58,7 +58,9 @@ Act = dict[str, Any]
 
 
 @contextmanager
-def faulty_gate(names: Sequence[str] = SITES, *, mode: str = "cluster", head: str = _HEAD) -> Iterator[Gatehouse]:
+def faulty_gate(
+    names: Sequence[str] = SITES, *, mode: str = "cluster", patience: str = "2500ms"
+) -> Iterator[Gatehouse]:
     """Live sites, checks that take no time, and a folder of its own for temporary files.
 
     The sites are well-behaved: they linger, for pm2 may have handed over one more connection.
@@ -66,8 +68,8 @@ def faulty_gate(names: Sequence[str] = SITES, *, mode: str = "cluster", head: st
     with patch.object(gatehouse, "SERVER", gatehouse.SERVER.replace(_LEAVES, _LINGERS)), build(names) as gate:
         (gate.root / "tmp").mkdir()
         gate.env = {**gate.env, "TMPDIR": str(gate.root / "tmp")}
-        sites = (_SITE.format(name=name, port=port, mode=mode) for name, port in gate.ports.items())
-        gate.toml = head.format(pm2=PM2) + "".join(sites)
+        sites = (_SITE.format(name=name, port=port, mode=mode, patience=patience) for name, port in gate.ports.items())
+        gate.toml = _HEAD.format(pm2=PM2) + "".join(sites)
         gate.home.sites_toml.write_text(gate.toml)
         start_again(gate)
         yield gate
@@ -115,15 +117,20 @@ class Scenario:
         seen = Counter[str]()
         return [(step, _count(seen, step)) for step in log.read_text().splitlines()]
 
-    def survives(self, gate: Gatehouse, step: str, nth: int, what: str = "kill") -> bool:
-        """Run it with a fault at that step, start again, check everything; return whether the step was reached."""
+    def survives(self, gate: Gatehouse, step: str, nth: int, what: str = "kill") -> float:
+        """Run it with a fault at that step, start again, check everything.
+
+        Return the seconds from the kill to rest, as the next Librarian reached it; 0 when the step was not reached.
+        """
         key = f"q{next(_numbers)}"
         self.arrange(gate, key)
         act = {"at": step, "nth": nth, "do": what}
         status = strike(gate, [*self.acts(gate, key), act], *self._words(gate, key))
+        killed = time.monotonic()
         start_again(gate)
+        rest = time.monotonic() - killed
         self._check(gate, key)
-        return status < 0
+        return rest if status < 0 else 0.0
 
     def _words(self, gate: Gatehouse, key: str) -> Iterator[str]:
         return (word.format(key=key, root=gate.root) for word in self.command)
@@ -293,6 +300,42 @@ def _reconfigured(gate: Gatehouse, key: str) -> None:
     assert told[0] == gate.version
 
 
+_BUILT = """[[builds]]
+name = "bundle"
+run = ["sh", "-c", "mkdir -p dist && cp page.txt dist/bundle.txt"]
+paths = ["sites/three"]
+cwd = "sites/three"
+outputs = ["dist"]
+"""
+_MIGRATES = """data = ["data"]
+migrate = ["sh", "-c", "cat migrations/* > data/schema"]
+migrate_paths = ["sites/{name}/migrations"]
+"""
+
+
+def building(gate: Gatehouse) -> str:
+    """Return the gate's sites.toml with a build for the third site, and migrations of the first two."""
+    head, *sites = gate.toml.split("[sites.")
+    some = [site + _MIGRATES.format(name=name) for name, site in zip(SITES[:2], sites, strict=False)]
+    return "[sites.".join([head + _BUILT, *some, *sites[2:]])
+
+
+def _build(gate: Gatehouse, key: str) -> None:
+    gate.home.sites_toml.write_text(building(gate))
+    files = {f"sites/{name}/migrations/1": f"{key}\n" for name in SITES[:2]}
+    gate.clone().request(key, {**files, **_page("three", key)})
+
+
+def _built(gate: Gatehouse, key: str) -> None:
+    """What the build left is what is live; each site was migrated before it shipped, in the order of sites.toml."""
+    assert gate.result(key).state is State.SHIPPED
+    assert (gate.home.current / "sites" / "three" / "dist" / "bundle.txt").read_text() == f"{key}\n"
+    kept = [gate.home.data / name / "data" / "schema" for name in SITES[:2]]
+    assert [path.read_text() for path in kept] == [f"{key}\n"] * 2
+    told = [r.data for r in gate.records()[::-1] if r.event == "migrated" and r.data["version"] == gate.version]
+    assert tuple(one["site"] for one in told[-2:]) == SITES[:2]
+
+
 SCENARIOS = {
     one.name: one
     for one in (
@@ -306,5 +349,6 @@ SCENARIOS = {
         Scenario("resolve", _mended, _handed_back, ("resolve", "{key}", "--done", "--into", "{root}/mend-{key}")),
         Scenario("revert", _before_rollback, _reverted, ("revert", "{key}", "-m", "no")),
         Scenario("abort", _good, _aborted, acts=_abort),
+        Scenario("build and migration", _build, _built),
     )
 }

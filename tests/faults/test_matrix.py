@@ -33,7 +33,7 @@ def _strike_all(gate: Gatehouse, scenario: Scenario, steps: list[tuple[str, int]
     """Strike at each step and print a line a step; a step that a run does not reach is no failure, but is told."""
     killed = 0
     for step, nth in steps:
-        hit = scenario.survives(gate, step, nth)
+        hit = scenario.survives(gate, step, nth) > 0
         killed += hit
         print(f"{scenario.name:18} {'killed' if hit else 'not reached':12} {step} ({nth})")  # noqa: T201
     print(f"{scenario.name:18} {len(steps)} steps, {killed} kills, all converged")  # noqa: T201

@@ -5,6 +5,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gatehouse import Gatehouse
@@ -189,11 +190,19 @@ def _processes(gate: Gatehouse) -> Iterator[str]:
     root = str(gate.root)
     for pid in procfs.parents():
         where, said = procfs.cwd(pid) or "", procfs.title(pid)
-        if pid not in own and pid != os.getpid() and (where.startswith(root) or root in said):
+        ours = where.startswith(root) or (root in said and _started_here(pid, root))
+        if ours and pid not in own and pid != os.getpid():
             yield f"process {pid} still runs: {said[:200]} in {where}"
     mounts = Path("/proc/self/mountinfo").read_text()
     if root in mounts:
         yield "something is still mounted"
+
+
+def _started_here(pid: int, root: str) -> bool:
+    """Return whether it has the gate's environment: somebody's `grep` may name the folder and is no part of it."""
+    with suppress(OSError):
+        return root.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    return False
 
 
 def _daemon(gate: Gatehouse) -> int:
