@@ -24,6 +24,7 @@ SHIPPING = Ref("refs/gate/shipping")
 BAD = "refs/gate/bad/"
 INTERRUPTED = "refs/gate/interrupted/"
 FROZEN = Ref("refs/gate/frozen")
+SEALED = Ref("refs/gate/sealed")
 VERDICTS = Ref("refs/gate/verdicts")
 
 NO_OID = Oid("0" * 40)

@@ -28,18 +28,8 @@ _OUTCOMES = {
 _REJECTED = "GATE-405"
 _GATE = frozenset(
     {
-        *(
-            "imported",
-            "restored",
-            "started",
-            "stopped",
-            "configured",
-            "upgraded",
-            "rotated",
-            "reconfigured",
-            "converged",
-            "migrated",
-        ),
+        *("imported", "restored", "started", "stopped", "configured", "reconfigured", "converged", "migrated"),
+        *("upgraded", "rotated", "sealed", "unsealed"),
         *("alerted", "mirrored", "tampered", "repaired", "stranded"),
         *("ship_failed", "ship_put_off", "ship_aborted", "interrupted"),
     }

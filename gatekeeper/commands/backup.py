@@ -4,26 +4,30 @@ A mirror never follows a log that was cut or rewritten: it is then the last proo
 """
 
 import json
+import socket
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 import gatekeeper
-from gatekeeper import process
+from gatekeeper import fault, process
 from gatekeeper.audit.verify import verify
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.init import make_folders, refuse_occupied, remove
+from gatekeeper.commands.init import make_folders, refuse_occupied
+from gatekeeper.commands.init import remove as clear
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening
-from gatekeeper.model import LOG, RELEASE, Oid
+from gatekeeper.librarian import opening, sealing
+from gatekeeper.librarian.door import ourselves
+from gatekeeper.model import LOG, NO_OID, RELEASE, SEALED, Oid
 from gatekeeper.repo import create, edition, hooks, lock
-from gatekeeper.repo.export import write_file
-from gatekeeper.repo.git import Git
-from gatekeeper.repo.ledger import Ledger
+from gatekeeper.repo.export import remove, write_file
+from gatekeeper.repo.git import Change, Git
+from gatekeeper.repo.ledger import Ledger, utc
 from gatekeeper.repo.sign import Signer
 
 _LABEL = "backup.json"
@@ -32,13 +36,30 @@ _SCHEMA = 1
 
 @click.command("backup")
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--final", is_flag=True, help="Seal this gate: from now on it runs, ships and takes nothing.")
+@click.option("-m", "--message", default="", help="With --final: where the gate goes, and why; it is recorded.")
 @click.pass_obj
-def backup(folder: Path, target: Path) -> None:
+def backup(folder: Path, target: Path, *, final: bool, message: str) -> None:
     """Copy the gate to DIR, or bring the copy that is there up to date: secrets included, data of sites not.
 
+    With --final this gate ends, so that what `restore` makes of the copy is the only one. Stop its Librarian before.
     Example: gatekeeper backup /mnt/backup/gate
     """
     home, target = gate_in(folder), target.absolute()
+    if not final:
+        _copy_all(home, target, final=False)
+        return
+    if not message:
+        raise click.UsageError('Say where the gate goes: --final -m "moved to web2".')
+    with sealing.held(home) as token:
+        _copy_all(home, target, final=False, quiet=True)  # the most of it, and whether there is room, before the end
+        sealing.seal(home, token, by=ourselves(), reason=message)
+        _copy_all(home, target, final=True)
+    click.echo("sealed   this gate runs, ships and takes nothing any more; its sites go on until you stop them")
+    click.echo(f"next     on the other machine: gatekeeper restore {target} {home.path}")
+
+
+def _copy_all(home: Home, target: Path, *, final: bool, quiet: bool = False) -> None:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     target.chmod(0o700)
     if any(target.iterdir()) and not (target / "repo.git").is_dir():
@@ -48,9 +69,14 @@ def backup(folder: Path, target: Path) -> None:
         _refuse_another_past(mirror, own)
         _fetch(mirror, home.repo)
         head = mirror.resolve(LOG)
+    remove(target / "files" / home.spool.relative_to(home.path))
     for path in _files(home):
-        _copy(path, target / "files" / path.relative_to(home.path))
-    _label(target, head)
+        with suppress(FileNotFoundError):  # what the Librarian took out of the spool meanwhile
+            _copy(path, target / "files" / path.relative_to(home.path))
+    with fault.step("label the backup"):
+        _label(home, target, head, final=final)
+    if quiet:
+        return
     click.echo(f"written  {target}: {head and head[:12]} is the newest record")
     for left in _outside(home):
         click.echo(f"note     {left} lies outside the gate; copy it yourself")
@@ -66,23 +92,33 @@ def restore(source: Path, target: Path) -> None:
     Example: gatekeeper restore /mnt/backup/gate /srv/gate
     """
     home = Home(target.absolute())
-    if not (source / _LABEL).is_file():
-        raise GateError(f"{source} holds no backup.", hints=("gatekeeper backup DIR",), exit=Exit.NOT_FOUND)
+    label = _label_of(source)
+    edition.refuse(label, f"The backup in {source}")
     _refuse_damaged(source)
     refuse_occupied(home.path)
     existed = home.path.exists()
     try:
-        _make(home, source)
+        _make(home, source, final=bool(label.get("final")))
     except BaseException:
-        remove(home.path, keep=existed)
+        clear(home.path, keep=existed)
         raise
     click.echo(f"restored {home.path} from {source}")
     click.echo(f"note     what sites kept is not in a backup: put it into {home.data} before the first heartbeat")
-    click.echo("note     the gate that it was made of must not run any more: two would ship to the same sites")
+    _warn(label)
     click.echo(f"next     gatekeeper --gate {home.path} tick        # brings the sites to what `release` says")
 
 
-def _make(home: Home, source: Path) -> None:
+def _warn(label: Mapping[str, Any]) -> None:
+    """Two gates would ship to the same sites, each as it thinks right."""
+    where = f"{label.get('home', 'its home')} on {label.get('host', 'its machine')}"
+    if label.get("final"):
+        click.echo(f"note     the gate in {where} is sealed; restore this backup once only")
+        return
+    click.echo(f"warning: the gate in {where} was not sealed. If it still runs, two gates ship to the sites.", err=True)
+    click.echo("hint: gatekeeper backup DIR --final -m WHERE   (there, before anything runs here)", err=True)
+
+
+def _make(home: Home, source: Path, *, final: bool) -> None:
     make_folders(home)
     files = source / "files"
     for path in (path for path in files.rglob("*") if path.is_file()):
@@ -97,7 +133,10 @@ def _make(home: Home, source: Path) -> None:
             raise GateError("The backup holds no `release`.", code="GATE-502", exit=Exit.TAMPERED)
         if not repo.refs("refs/heads/request/_"):
             ledger.move(create.placeholder(release))
-        ledger.record("restored", f"from a backup, at {release[:12]}", commit=release, format=edition.FORMAT)
+        if (seal := repo.resolve(SEALED)) is not None:
+            ledger.move(Change(SEALED, seal, NO_OID))
+        told = f"from a {'final ' if final else ''}backup, at {release[:12]}"
+        ledger.record("restored", told, commit=release, final=final, format=edition.FORMAT)
         ledger.commit("restored", signed=True)
     hooks.install(home.path)
     edition.write(home)
@@ -156,6 +195,7 @@ def _files(home: Home) -> Iterator[Path]:
     yield home.sites_toml
     yield from (path for path in sorted(home.key.parent.iterdir()) if path.is_file())
     yield from (path for path in _secrets(home) if path.is_relative_to(home.path) and path.is_file())
+    yield from sorted(home.spool.rglob("[!.]*.json"))  # pushes that no Librarian has seen: who made them stands there
 
 
 def _outside(home: Home) -> Iterator[Path]:
@@ -173,7 +213,25 @@ def _copy(path: Path, to: Path) -> None:
     write_file(to, path.read_bytes(), mode=path.stat().st_mode & 0o777)
 
 
-def _label(target: Path, head: Oid | None) -> None:
-    at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    fields = {"schema": _SCHEMA, "at": at, "gatekeeper": gatekeeper.__version__, "log": head}
+def _label(home: Home, target: Path, head: Oid | None, *, final: bool) -> None:
+    fields = {
+        "schema": _SCHEMA,
+        "at": utc(time.time()),
+        "gatekeeper": gatekeeper.__version__,
+        "format": edition.FORMAT,
+        "log": head,
+        "home": str(home.path),
+        "host": socket.gethostname(),
+        "final": final,
+    }
     write_file(target / _LABEL, json.dumps(fields).encode() + b"\n", mode=0o600)
+
+
+def _label_of(source: Path) -> Mapping[str, Any]:
+    try:
+        label = json.loads((source / _LABEL).read_bytes())
+    except (OSError, ValueError):
+        label = None
+    if not isinstance(label, dict):
+        raise GateError(f"{source} holds no backup.", hints=("gatekeeper backup DIR",), exit=Exit.NOT_FOUND)
+    return label

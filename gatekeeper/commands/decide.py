@@ -8,9 +8,11 @@ import click
 
 from gatekeeper.commands import approval
 from gatekeeper.commands.deciding import decide
-from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, looking
-from gatekeeper.librarian import opening
+from gatekeeper.commands.home import ASKER, gate_in
+from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.errors import Exit, GateError
+from gatekeeper.librarian import opening, sealing
+from gatekeeper.librarian.door import ourselves
 from gatekeeper.policy import moments
 from gatekeeper.repo.ledger import utc
 
@@ -49,14 +51,20 @@ def freeze(folder: Path, *, message: str, until: str | None, as_json: bool) -> N
 
 
 @click.command("thaw")
+@click.option("--unseal", is_flag=True, help="Let a gate that `backup --final` or `setup --leave` ended go on.")
+@click.option("-m", "--message", default="", help="Why; it is recorded with your name.")
 @as_json
 @click.pass_obj
-def thaw(folder: Path, *, as_json: bool) -> None:
+def thaw(folder: Path, *, unseal: bool, message: str, as_json: bool) -> None:
     """End a freeze, also that of `abort`. What was verified meanwhile ships.
 
+    With --unseal, and a message, take off the seal: only when no other gate has taken this one's place.
     Example: gatekeeper thaw
     """
-    decide(folder, "thaw", as_json=as_json)
+    if unseal:
+        _unseal(folder, message, as_json=as_json)
+    else:
+        decide(folder, "thaw", message=message, as_json=as_json)
 
 
 @click.command("abort")
@@ -176,6 +184,22 @@ def repair(folder: Path, *, message: str, as_json: bool) -> None:
 
 
 COMMANDS = (rollback, freeze, thaw, abort, retry, approve, reject, next_, revert, reload, repair)
+
+
+def _unseal(folder: Path, message: str, *, as_json: bool) -> None:
+    """No Librarian runs here that could be asked, so this is done on the machine itself."""
+    if ASKER in click.get_current_context().meta:
+        raise GateError("A seal is taken off on the machine itself, by who may write the gate.", exit=Exit.REFUSED)
+    if not message:
+        raise click.UsageError("Say why with -m: another gate may have taken this one's place.")
+    home = gate_in(folder)
+    with sealing.held(home) as token:
+        done = sealing.unseal(home, token, by=ourselves(), reason=message)
+    text = "The gate goes on here: gatekeeper run" if done else "The gate is not sealed."
+    if as_json:
+        print_json(event="unsealed" if done else None, text=text, exit=int(Exit.DONE))
+    else:
+        click.echo(text)
 
 
 def _moment(folder: Path, text: str) -> str:

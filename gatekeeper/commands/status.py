@@ -45,9 +45,7 @@ def _lines(seen: Survey, home: Home) -> Iterator[str]:
     if not seen.librarian:
         yield "          start it: gatekeeper run   (or one heartbeat: gatekeeper tick)"
     yield from _unheard(seen)
-    if seen.frozen:
-        until = f" until {seen.frozen.until}" if seen.frozen.until else ""
-        yield f"FROZEN   since {seen.frozen.since}{until}: {shown(seen.frozen.reason)}   -> gatekeeper thaw"
+    yield from _closed(seen)
     for sentence in seen.tampering:
         yield f"TAMPERED (GATE-502) {shown(sentence)}"
     if seen.tampering:
@@ -67,6 +65,14 @@ def _lines(seen: Survey, home: Home) -> Iterator[str]:
         yield ""
         yield f"SITES    {sum(site.healthy for site in seen.sites)} of {len(seen.sites)} healthy"
     yield from (_site(site) for site in seen.sites)
+
+
+def _closed(seen: Survey) -> Iterator[str]:
+    if seen.sealed:
+        yield f"SEALED   since {seen.sealed.since}: {shown(seen.sealed.reason)}   (it ships and takes nothing any more)"
+    if seen.frozen:
+        until = f" until {seen.frozen.until}" if seen.frozen.until else ""
+        yield f"FROZEN   since {seen.frozen.since}{until}: {shown(seen.frozen.reason)}   -> gatekeeper thaw"
 
 
 def _unheard(seen: Survey) -> Iterator[str]:

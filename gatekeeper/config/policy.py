@@ -16,19 +16,26 @@ from gatekeeper.repo.receive import POLICY_FORMAT
 
 
 def compile_policy(
-    config: Config, taken_out: Sequence[tuple[Oid, Oid]] = (), *, mode: Mode = "advisory", source: str = ""
+    config: Config,
+    taken_out: Sequence[tuple[Oid, Oid]] = (),
+    *,
+    mode: Mode = "advisory",
+    source: str = "",
+    sealed: str = "",
 ) -> dict[str, Any]:
     """Return what the doors must know of a configuration.
 
     `taken_out` are pairs: a commit that a rollback took out of `release`, and one that a tip must hold too for the
     first to be no surprise in it (GATE-211): the rollback's own commit, or the one by which it had landed.
-    `mode` is the set-up, and `source` the digest of the sites.toml that this was compiled from.
+    `mode` is the set-up, and `source` the digest of the sites.toml that this was compiled from; `sealed` is why nothing
+    may be pushed at all.
     """
     return {
         "v": POLICY_FORMAT,
         "gatekeeper": __version__,
         "mode": mode,
         "source": source,
+        "sealed": sealed,
         "heartbeat": config.gate.heartbeat,
         "surfaces": {name: list(paths) for name, paths in config.surface_paths().items()},
         "protected": list(config.gate.protected),

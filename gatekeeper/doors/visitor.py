@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatekeeper.config import standing
-from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
 from gatekeeper.librarian import doors, opening
@@ -41,7 +40,7 @@ def in_force(home: Home) -> Config:
     mode, source = standing.mode(home, force.config), digest(force.text)
     if policy is None or (policy.get("mode"), policy.get("source")) != (mode, source):
         with Git(home.repo) as git:
-            policy = compile_policy(force.config, doors.taken_out(git), mode=mode, source=source)
+            policy = doors.compiled(git, force.config, mode=mode, source=source)
         doors.write(home, force.config, policy)
     return force.config
 

@@ -7,22 +7,26 @@ from gatekeeper.config import keys
 from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.policy import write as write_policy
 from gatekeeper.config.schema import Config
+from gatekeeper.config.standing import Mode
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.model import RELEASE, RESULTS, Oid, Result, State
-from gatekeeper.repo import results
+from gatekeeper.model import RELEASE, RESULTS, SEALED, Oid, Result, State
+from gatekeeper.repo import frozen, results
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
 
 
 def tell(gate: Gate) -> None:
     """Put what is known now in force for the next push, without waiting for the next heartbeat."""
-    gone = taken_out(gate.git)
-    write(
-        gate.home,
-        gate.config,
-        compile_policy(gate.config, gone, mode=gate.ledger.mode, source=gate.policy["source"]),
-    )
+    policy = compiled(gate.git, gate.config, mode=gate.ledger.mode, source=gate.policy["source"])
+    write(gate.home, gate.config, policy)
+
+
+def compiled(git: Git, config: Config, *, mode: Mode, source: str) -> dict[str, Any]:
+    """Return what the doors must know: of a configuration, and of the state of the gate."""
+    seal = git.resolve(SEALED)
+    sealed = frozen.read(git, seal).reason if seal is not None else ""
+    return compile_policy(config, taken_out(git), mode=mode, source=source, sealed=sealed)
 
 
 def write(home: Home, config: Config, policy: Mapping[str, Any]) -> None:

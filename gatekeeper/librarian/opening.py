@@ -10,7 +10,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from gatekeeper.config import load, standing
-from gatekeeper.config.policy import compile_policy
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.public import without_secrets
 from gatekeeper.config.schema import Config
@@ -19,8 +18,8 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.librarian import doors, upgrading
-from gatekeeper.model import SHIPPING
-from gatekeeper.repo import edition, lock, receive, rotation
+from gatekeeper.model import SEALED, SHIPPING
+from gatekeeper.repo import edition, frozen, lock, receive, rotation
 from gatekeeper.repo.export import remove, write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
@@ -52,7 +51,7 @@ def opened(home: Home, held: Lock, *, clock: Clock = time.time) -> Iterator[tupl
         signer = Signer(git, home.key)
         mode = standing.mode(home, force.config)
         ledger = Ledger(git, signer, held, clock, mode)
-        policy = compile_policy(force.config, doors.taken_out(git), mode=mode, source=digest(force.text))
+        policy = doors.compiled(git, force.config, mode=mode, source=digest(force.text))
         yield Gate(home, force.config, policy, git, signer, ledger, target(home, force.config), clock), force.problems
 
 
@@ -134,13 +133,30 @@ def target(home: Home, config: Config) -> Fleet:
 
 
 @contextmanager
-def locked(home: Home) -> Iterator[Lock]:
-    """Hold the gate's lock, with what a dead holder left cleared away."""
+def locked(home: Home, *, sealed: bool = False) -> Iterator[Lock]:
+    """Hold the gate's lock, with what a dead holder left cleared away; GateError (408) for a sealed gate."""
     refuse_root(home)
     edition.refuse_newer(home)
     with lock.hold(home.path) as held:
         clear_leftovers(home)
+        if not sealed:
+            refuse_sealed(home, held)
         yield held
+
+
+def refuse_sealed(home: Home, held: Lock) -> None:
+    """Raise GateError (408) for a gate that has ended, and see that its doors say so too."""
+    with Git(home.repo) as git:
+        if (commit := git.resolve(SEALED)) is None:
+            return
+        seal = frozen.read(git, commit)
+    with opened(home, held) as (gate, _):
+        doors.tell(gate)
+    raise GateError(
+        f"This gate was sealed at {seal.since}: {seal.reason}. It runs nothing, ships nothing and takes nothing.",
+        code="GATE-408",
+        hints=("gatekeeper thaw --unseal -m WHY   (only when no other gate has taken its place)",),
+    )
 
 
 def refuse_root(home: Home) -> None:

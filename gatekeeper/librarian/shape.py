@@ -20,6 +20,7 @@ def of_survey(seen: Survey) -> dict[str, Any]:
             "next_heartbeat": seen.next_beat if seen.librarian else None,
         },
         "frozen": {"reason": frozen.reason, "since": frozen.since, "until": frozen.until} if frozen else None,
+        "sealed": {"reason": seen.sealed.reason, "since": seen.sealed.since} if seen.sealed else None,
         "enforcement": seen.mode,
         "tampering": list(seen.tampering),
         "alerts": {

@@ -12,7 +12,7 @@ from gatekeeper.librarian.observe import known_results, present_release, request
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
-from gatekeeper.model import FROZEN, RESULTS, Oid, Ref, Release, RequestId, Result, State
+from gatekeeper.model import FROZEN, RESULTS, SEALED, Oid, Ref, Release, RequestId, Result, State
 from gatekeeper.policy import order, overdue
 from gatekeeper.policy.step import Arrival
 from gatekeeper.repo import frozen, lock, spool
@@ -56,6 +56,7 @@ class Survey:
     last_beat: str | None
     next_beat: str | None
     frozen: Freeze | None
+    sealed: Freeze | None
     tampering: tuple[str, ...]
     places: tuple[Place, ...]
     sites: tuple[SiteState, ...]
@@ -77,6 +78,7 @@ def survey(gate: Gate) -> Survey:
         last_beat=beat.get("last"),
         next_beat=beat.get("next"),
         frozen=frozen.read(gate.git, refs[FROZEN]) if FROZEN in refs else None,
+        sealed=frozen.read(gate.git, refs[SEALED]) if SEALED in refs else None,
         tampering=tampering(gate, refs),
         places=places(gate, refs),
         sites=_sites(gate),

@@ -1,4 +1,4 @@
-"""What refs/gate/frozen points at: one parentless commit that says why nothing ships. This module alone reads it."""
+"""What refs/gate/frozen and refs/gate/sealed point at: a parentless commit that says why. Read here alone."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class Freeze:
     stopped: bool = False
 
 
-def write(signer: Signer, freeze: Freeze, *, at: float) -> Oid:
+def write(signer: Signer, freeze: Freeze, *, at: float, head: str = "frozen") -> Oid:
     """Write the commit; its ref is the caller's to move. `since` is its time."""
     pairs = (("Until", freeze.until), ("Stopped", "yes" if freeze.stopped else None))
     told = "".join(f"{key}: {value}\n" for key, value in pairs if value)
-    message = f"frozen\n\n{' '.join(freeze.reason.split())}\n\n{told}"
+    message = f"{head}\n\n{' '.join(freeze.reason.split())}\n\n{told}"
     return signer.commit(tree=EMPTY_TREE, parents=(), message=message, at=at, signed=False)
 
 

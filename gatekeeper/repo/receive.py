@@ -75,6 +75,8 @@ class Door:
 
     def judge(self, lines: bytes) -> str:
         """Return the whole refusal, or "" once everything that an accepted push needs is durable."""
+        if self.policy.get("sealed"):
+            return self._sealed()
         pushed = refs.updates(lines)
         update = refs.judge_refs(pushed)
         if isinstance(update, Refusal):
@@ -83,6 +85,11 @@ class Door:
         if refusal is not None:
             return self._refuse(refusal, update, self._stranger())
         return self._withdraw(update) if update.deletes else self._file(update)
+
+    def _sealed(self) -> str:
+        """Nobody is left to read a note of it."""
+        reason = answer.render(self.policy["templates"]["push/sealed"], {"why": self.policy["sealed"]})
+        return answer.refused(reason, None, Refusal("GATE-408", {}, (), "never"))
 
     def _file(self, update: Update) -> str:
         known = facts.collect(self.git, update.id, update.new, self.policy, self._owners)
