@@ -20,8 +20,8 @@ _MODULES = {
 }
 """Modules of `gatekeeper.commands` that hold other verbs than the one that they are named after."""
 _ALONE = (
-    "agents alert audit changelog config demo doctor explain init keys log mcp resolve setup shell show socket status"
-    " steward wait"
+    "adopt agents alert audit changelog config demo doctor explain init keys log mcp resolve setup shell show socket"
+    " status steward wait"
 )
 _MODULE_OF = {verb: verb for verb in _ALONE.split()} | {
     verb: module for module, verbs in _MODULES.items() for verb in verbs.split()

@@ -133,6 +133,11 @@ class Home:
         return self.var / "next.json"
 
     @property
+    def adoption(self) -> Path:
+        """Which sites of sites.toml still run under the pm2 that they are being taken from."""
+        return self.var / "adoption.json"
+
+    @property
     def applied_toml(self) -> Path:
         """The last valid sites.toml: what counts while the one above is not."""
         return self.var / "applied.toml"

@@ -30,7 +30,7 @@ def run(folder: Path) -> None:
     """
     home = gate_in(folder)
     pulse.speak_to(process.own_environment().get("NOTIFY_SOCKET"))
-    with opening.locked(home) as held, _bell() as bell:
+    with opening.locked(home) as held, heed_signals() as bell:
         _log(f"the Librarian of {home.path} runs; Ctrl-C stops it")
         loop.run(home, held, bell, tell=_log)
         _log("the Librarian has stopped; the sites go on")
@@ -48,7 +48,7 @@ def tick(folder: Path, *, dry_run: bool) -> None:
     if dry_run:
         _foretell(home)
         return
-    with opening.locked(home) as held, _bell() as bell, closing(Cancel()) as brake:
+    with opening.locked(home) as held, heed_signals() as bell, closing(Cancel()) as brake:
         bell.arm(brake)
         ended = loop.beat_once(home, held, brake, tell=lambda line: click.echo(plain(line)))
     click.echo(plain(f"at rest: {ended.rest}"))
@@ -69,7 +69,7 @@ def _foretell(home: Home) -> None:
 
 
 @contextmanager
-def _bell() -> Iterator[Bell]:
+def heed_signals() -> Iterator[Bell]:
     """Yield a bell that SIGTERM and SIGINT end; what they interrupt is left in a state that the next start knows."""
     with closing(Cancel()) as stop, closing(Cancel()) as rung:
         bell = Bell(stop, rung)

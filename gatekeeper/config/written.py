@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec.inspect as kinds
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct
 
 from gatekeeper.config.problems import dotted
 from gatekeeper.config.schema import Config
@@ -47,9 +47,7 @@ def written(value: Any, kind: kinds.Type) -> str:
 
 def section(name: str, table: Struct) -> str:
     """Return one section as a person would write it: only what differs from the defaults."""
-    usual = {field.name: field.default for field in _fields(table) if not field.required}
-    said = (field for field in _fields(table) if getattr(table, field.name) != usual.get(field.name, kinds))
-    return "\n".join([f"[{name}]", *_lines(table, said)])
+    return "\n".join([f"[{name}]", *_told(table)])
 
 
 def _block(head: str, table: Struct) -> str:
@@ -60,6 +58,20 @@ def _lines(table: Struct, fields: Iterable[kinds.Field]) -> Iterator[str]:
     for field in fields:
         value = getattr(table, field.name)
         if value is not None:
+            yield f"{field.name} = {written(value, field.type)}"
+
+
+def _told(table: Struct) -> Iterator[str]:
+    """Yield a line for each option that is not at its default; a table of nothing but its address is that address."""
+    for field in _fields(table):
+        value = getattr(table, field.name)
+        if value == field.default or not (value or field.required or field.default is not NODEFAULT):
+            continue
+        if isinstance(value, Struct):
+            inner = list(_told(value))
+            short = inner[0].removeprefix("url = ") if len(inner) == 1 and inner[0].startswith("url = ") else None
+            yield f"{field.name} = {short or '{ ' + ', '.join(inner) + ' }'}"
+        else:
             yield f"{field.name} = {written(value, field.type)}"
 
 

@@ -107,7 +107,8 @@ def load(gate: Gate, tree: Oid, mind: Recollection) -> Load:
         if work.job.key in known and known[work.job.key].output
         for output in work.outputs
     )
-    return Load(tree, outputs, jobs.present(gate.config, place))
+    sites = {name: s for name, s in jobs.present(gate.config, place).items() if name not in gate.target.elsewhere}
+    return Load(tree, outputs, sites)
 
 
 def live_plan(gate: Gate, plan: Plan, made: Load) -> LivePlan:

@@ -90,7 +90,8 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     shut = closed(gate, refs.get(FROZEN), order.with_needs(order.put_first(standing), formed.queue))
     queue = _let_through(formed.queue, shut)
     stopped = shut is not None and shut.stopped
-    asked = not stopped and (release.version is None or bool(queue or changed or mind.running))
+    elsewhere = gate.target.elsewhere  # what `release` is to them must be known before they are taken over
+    asked = not stopped and (release.version is None or bool(queue or changed or mind.running or elsewhere))
     return replace(
         first,
         changed_sites=changed,
@@ -133,8 +134,9 @@ def known_results(gate: Gate, refs: Mapping[Ref, Oid], mind: Recollection) -> di
 
 
 def desired_runs(gate: Gate, tree: Oid) -> tuple[SiteRun, ...]:
-    """Return how the sites of a tree are to run by today's sites.toml."""
-    return runs.runs(gate.config, gate.home, ground_of(gate, tree).has)
+    """Return how the sites of a tree are to run by today's sites.toml, without those that run elsewhere yet."""
+    wanted = runs.runs(gate.config, gate.home, ground_of(gate, tree).has)
+    return tuple(run for run in wanted if run.name not in gate.target.elsewhere)
 
 
 def _form(

@@ -25,7 +25,7 @@ from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.lock import Lock
 from gatekeeper.repo.sign import Signer
-from gatekeeper.ship import protocol
+from gatekeeper.ship import adoption, protocol
 from gatekeeper.sites import ecosystem
 from gatekeeper.sites.fleet import Fleet
 from gatekeeper.sites.pm2 import Pm2
@@ -129,7 +129,7 @@ def target(home: Home, config: Config) -> Fleet:
     """Return this machine's sites."""
     pm2_home = home.path / config.pm2.home
     local = LocalTarget(Pm2.at(config.pm2.command, pm2_home), home.current, pm2_home / ecosystem.FILE)
-    return Fleet(local, home.sites, home.data)
+    return Fleet(local, home.sites, home.data, adoption.elsewhere(home))
 
 
 @contextmanager

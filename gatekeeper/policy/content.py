@@ -30,19 +30,10 @@ _LFS = ("version https://git-lfs.github.com/spec/", "version https://hawser.gith
 def fault(change: Change, policy: Mapping[str, Any], *, base: str | None, request_id: str) -> Refusal | None:
     """Return why this change may not ship, or None. `base` is the commit that its paths can be put back to."""
     return (
-        _too_large(change, policy["limits"])
+        next(iter(too_large_for(change, policy["limits"])), None)
         or _forbidden(change, base, request_id)
         or _protected(change, policy["protected"], base, request_id)
     )
-
-
-def _too_large(change: Change, limits: Mapping[str, int]) -> Refusal | None:
-    measured = {"paths": change.paths, "depth": change.depth, "bytes": change.size}
-    for what, count in measured.items():
-        setting = f"request_{what}"
-        if count > limits[setting]:
-            return too_large(_MEASURES[what], count, limits[setting], f"limits.{setting}")
-    return None
 
 
 def too_large(what: str, count: int, limit: int, setting: str) -> Refusal:
@@ -51,13 +42,25 @@ def too_large(what: str, count: int, limit: int, setting: str) -> Refusal:
 
 
 def _forbidden(change: Change, base: str | None, request_id: str) -> Refusal | None:
-    found = [(entry.path, why, more) for entry in change.entries if entry.mode for why, more in _problems(entry)]
-    found += [(new, "twin", old) for new, old in change.twins]
+    found = findings(change)
     if not found:
         return None
     path, why, more = found[0]
     paths = tuple(dict.fromkeys(each[0] for each in found))
     return forbidden(why, more, path, len(paths) - 1, _undone(change, paths, base, request_id))
+
+
+def findings(change: Change) -> list[tuple[str, str, str]]:
+    """Return all that GATE-204 forbids in a change: each time the path, one of `KINDS`, and a detail."""
+    found = [(entry.path, why, more) for entry in change.entries if entry.mode for why, more in _problems(entry)]
+    return found + [(new, "twin", old) for new, old in change.twins]
+
+
+def too_large_for(change: Change, limits: Mapping[str, int]) -> list[Refusal]:
+    """Return all that GATE-205 forbids in a change."""
+    measured = {"paths": change.paths, "depth": change.depth, "bytes": change.size}
+    over = [(what, count) for what, count in measured.items() if count > limits[f"request_{what}"]]
+    return [too_large(_MEASURES[what], n, limits[f"request_{what}"], f"limits.request_{what}") for what, n in over]
 
 
 def forbidden(why: str, more: str, path: str = "", others: int = 0, steps: tuple[tuple[str, ...], ...] = ()) -> Refusal:

@@ -98,18 +98,24 @@ def secrets(path: Path) -> dict[str, str]:
     Raises GateError (501) naming the line, never its content.
     """
     try:
-        lines = path.read_text("utf-8").splitlines()
+        return variables(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
         said = getattr(problem, "strerror", None) or "it is not UTF-8 text"
         raise _unusable(f"The env_file {path} cannot be read: {said}.") from problem
+    except ValueError as problem:
+        raise _unusable(f"The env_file {path} cannot be used: {problem}.") from problem
+
+
+def variables(text: str) -> dict[str, str]:
+    """Take the lines of an env file apart. Raises ValueError naming the line, never its content."""
     found = {}
-    for number, line in enumerate(lines, 1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
+    for number, line in enumerate(text.splitlines(), 1):
+        told = line.strip().removeprefix("export ")
+        if not told or told.startswith("#"):
             continue
-        name, equals, value = text.partition("=")
+        name, equals, value = told.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise _unusable(f"Line {number} of the env_file {path} is not of the form NAME=value.")
+            raise ValueError(f"line {number} is not of the form NAME=value")
         found[name.strip()] = _unquoted(value.strip())
     return found
 

@@ -34,6 +34,8 @@ class Fleet:
     local: LocalTarget
     sites: Path
     data: Path
+    elsewhere: frozenset[str] = frozenset()
+    """Sites of sites.toml that another pm2 still runs: verified like the others, and left alone."""
 
     def preflight(self, runs: Sequence[SiteRun]) -> None:
         """Raise before anything is touched: as LocalTarget does, and 504 for a steward that does not answer."""

@@ -13,13 +13,15 @@ SCRATCH = "scratch"
 
 def seed(place: Path, home: Path) -> None:
     """At the first ship what the tree has at a kept path is where it starts from; later it is passed over."""
-    if home.exists():
+    if home.exists() or home.is_symlink():
         return
     draft = home.with_name(f".new-{home.name}")
     home.parent.mkdir(parents=True, exist_ok=True)
     remove(draft)
     if place.is_dir():
         shutil.copytree(place, draft, symlinks=True)
+    elif place.is_file() and not place.is_symlink():
+        shutil.copy2(place, draft)
     else:
         draft.mkdir()
     with fault.step("seed data"):

@@ -84,7 +84,7 @@ class Pm2:
 
     def processes(self) -> tuple[Pm2Process, ...]:
         """Return the daemon's whole list, foreign processes included."""
-        return tuple(parse(entry) for entry in self._list() if "pm_id" in entry)
+        return tuple(parse(entry) for entry in self.entries() if "pm_id" in entry)
 
     def apply(
         self, starts: Sequence[App], reloads: Sequence[tuple[Pm2Process, App]], *, ecosystem: Path
@@ -111,15 +111,15 @@ class Pm2:
 
         Never while one of them is being reloaded or started: pm2 would lose sight of a living process.
         """
-        wanted = list(ids)
-        if not wanted:
-            return
-        try:
-            with self._rpc() as rpc:
-                _refuse_failed(rpc.all([Call("deleteProcessId", one) for one in wanted], timeout=timeout))
-        except OSError:
-            for one in wanted:
-                self._command("delete", str(self._unmistakable(one)))
+        self._each("delete", list(ids), timeout)
+
+    def stop(self, ids: Iterable[int], *, timeout: float) -> None:
+        """Stop processes, which stay on the list; returns when they have ended."""
+        self._each("stop", list(ids), timeout)
+
+    def resume(self, ids: Iterable[int], *, timeout: float) -> None:
+        """Start stopped processes as they were started before."""
+        self._each("start", list(ids), timeout)
 
     def kill(self, ids: Iterable[int]) -> None:
         """Send SIGKILL to processes; pm2 starts each again from where its paths lead by then."""
@@ -140,6 +140,16 @@ class Pm2:
             finally:
                 os.close(handle)
 
+    def _each(self, verb: str, wanted: list[int], timeout: float) -> None:
+        if not wanted:
+            return
+        try:
+            with self._rpc() as rpc:
+                _refuse_failed(rpc.all([Call(f"{verb}ProcessId", one) for one in wanted], timeout=timeout))
+        except OSError:
+            for one in wanted:
+                self._command(verb, str(self._unmistakable(one)))
+
     def _rpc(self) -> Rpc:
         """Return a connection that answered a ping. Raises OSError when the socket is of no use."""
         rpc = Rpc(self.socket, timeout=_PROBE)
@@ -152,7 +162,8 @@ class Pm2:
             raise ConnectionRefusedError(answer.error)
         return rpc
 
-    def _list(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the list as pm2 tells it, secrets included."""
         try:
             with self._rpc() as rpc:
                 return _result(rpc.all([Call("getMonitorData", {})], timeout=_QUICK)[0])  # type: ignore[no-any-return]

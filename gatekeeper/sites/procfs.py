@@ -59,6 +59,23 @@ def listeners(ports: Iterable[int]) -> dict[int, set[str]]:
     return found
 
 
+def addresses(pids: Iterable[int]) -> list[tuple[str, int]]:
+    """Return where processes listen: each address, as the kernel writes it in hexadecimal, and its port."""
+    held = set().union(*(sockets(pid) for pid in pids))
+    rows = (row for table in ("tcp", "tcp6") for row in _rows(table) if row[3] == _LISTEN and row[9] in held)
+    pairs = (row[1].rpartition(":") for row in rows)
+    return sorted({(address, int(port, 16)) for address, _, port in pairs})
+
+
+def environment(pid: int) -> dict[str, str]:
+    """Return what a process was started with; empty when it is gone or another user's."""
+    try:
+        raw = (_PROC / str(pid) / "environ").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return {}
+    return dict(one.split("=", 1) for one in raw.split("\0") if "=" in one)
+
+
 def owners(port: int) -> set[int]:
     """Return the users that listen on a port: all that is told of the processes of others."""
     listening = (row for table in ("tcp", "tcp6") for row in _rows(table) if row[3] == _LISTEN)

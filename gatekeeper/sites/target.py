@@ -68,7 +68,7 @@ class LocalTarget:
             plan.refuse_namesakes(runs, self.pm2.processes(), self.current)
         for port, holder in sorted(self._strangers(runs, daemon).items()):
             if not procfs.owners(port) <= set(leaving):
-                raise _taken(runs, port, holder)
+                raise taken(runs, port, holder)
 
     def reload(self, runs: Sequence[SiteRun], stamp: Stamp, *, only: Collection[str] | None = None) -> None:
         """Tell pm2 the new state and see it begin: missing sites start, changed ones are replaced, others reload.
@@ -290,7 +290,8 @@ def _busy(what: str) -> GateError:
     )
 
 
-def _taken(runs: Sequence[SiteRun], port: int, holder: int | None) -> GateError:
+def taken(runs: Sequence[SiteRun], port: int, holder: int | None) -> GateError:
+    """Return GATE-501 for a port of one of these sites that somebody else holds."""
     site = next(run.name for run in runs if port in run.ports)
     return GateError(
         f'Port {port} of site "{site}" is held by {_called(port, holder)}, which this gate did not start.',
