@@ -24,8 +24,7 @@ def render(name: str, /, **values: object) -> str:
 
 def page(name: str, /, **values: object) -> str:
     """Fill `templates/NAME.j2` as a page of HTML: every value is text, whatever markup it holds."""
-    pages = environment().overlay(autoescape=True, finalize=_text_or_markup)
-    return pages.get_template(f"{name}.j2").render(values)
+    return _pages().get_template(f"{name}.j2").render(values)
 
 
 def reason(code: str, /, **values: object) -> str:
@@ -67,6 +66,11 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=shown,
     )
+
+
+@cache
+def _pages() -> Environment:
+    return environment().overlay(autoescape=True, finalize=_text_or_markup)
 
 
 def _text_or_markup(value: object) -> object:

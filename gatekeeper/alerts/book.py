@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gatekeeper.home import Home
-from gatekeeper.policy.alerting import Known
+from gatekeeper.policy.alerting import Cause, Known
 from gatekeeper.repo.export import write_file
 
 FORMAT = 1
@@ -105,3 +105,9 @@ def read(path: "os.PathLike[str]") -> Page:
     except (OSError, msgspec.DecodeError):
         return Page()
     return page if page.format == FORMAT else Page()
+
+
+def open_causes(page: Page) -> tuple[Cause, ...]:
+    """Return what is open, the gravest first."""
+    found = [known.cause for known in page.causes.values() if known.over is None]
+    return tuple(sorted(found, key=lambda cause: (-cause.level, cause.key)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from gatekeeper.audit.chain import Link
 from gatekeeper.audit.shipped import SHIPPED
-from gatekeeper.repo.records import Record
+from gatekeeper.repo.records import Record, Written
 
 _OUTCOMES = {
     "blocked": "blocked",
@@ -110,7 +110,7 @@ class Account:
     modes: tuple[str, ...]
 
 
-def account(links: Sequence[Link], *, first: str = "", last: str = "9") -> Account:
+def account(links: Sequence[Link | Written], *, first: str = "", last: str = "9") -> Account:
     """Account for what lies from `first` to `last` (as records write time), a request by when it was filed.
 
     Everything before `first` is read too: a release of the period may land a request of an earlier one.

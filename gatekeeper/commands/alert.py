@@ -9,14 +9,13 @@ import click
 
 from gatekeeper.alerts import book, post, words
 from gatekeeper.alerts.addresses import Address, Addresses, Kind
-from gatekeeper.alerts.book import Page
+from gatekeeper.alerts.book import Page, open_causes
 from gatekeeper.alerts.desk import Desk
 from gatekeeper.alerts.words import Place
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, print_json
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.librarian import opening, shape
-from gatekeeper.librarian.telling import open_causes
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs

@@ -8,10 +8,13 @@ _Item = TypeVar("_Item")
 
 
 class Beside(Generic[_Item]):
-    """Takes one item after the other; of what waits only the newest counts. `do` must not raise."""
+    """Takes one item after the other; of what waits only the newest counts. `do` must not raise.
 
-    def __init__(self, name: str, do: Callable[[_Item], None]) -> None:
-        self._do = do
+    It begins `settle` seconds after something came, so that what comes together is done once.
+    """
+
+    def __init__(self, name: str, do: Callable[[_Item], None], *, settle: float = 0.0) -> None:
+        self._do, self._settle = do, settle
         self._waiting: list[_Item] = []
         self._changed = threading.Condition()
         self._ending = False
@@ -35,6 +38,7 @@ class Beside(Generic[_Item]):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._ending)
+                self._changed.wait_for(lambda: self._ending, self._settle)
                 if not self._waiting:
                     return
                 item = self._waiting.pop()

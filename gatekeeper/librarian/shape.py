@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from gatekeeper.alerts.book import open_causes
 from gatekeeper.librarian.survey import SiteState, Survey
-from gatekeeper.librarian.telling import open_causes
 from gatekeeper.model import Reason, Result
 from gatekeeper.policy.alerting import Cause
 
@@ -70,4 +70,5 @@ def of_site(site: SiteState) -> dict[str, Any]:
         "pm2": site.seen.status,
         "pid": site.seen.pid,
         "healthy": site.healthy,
+        "problem": site.problem or None,
     }

@@ -6,7 +6,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from gatekeeper.alerts import post
-from gatekeeper.alerts.book import Page
 from gatekeeper.alerts.desk import Desk
 from gatekeeper.config.schema import Gate as Settings
 from gatekeeper.errors import GateError
@@ -15,6 +14,7 @@ from gatekeeper.home import Home
 from gatekeeper.librarian import alarming, mirroring, opening
 from gatekeeper.librarian.beside import Beside
 from gatekeeper.librarian.mirroring import Errand
+from gatekeeper.librarian.showing import Showing
 from gatekeeper.model import RESULTS
 from gatekeeper.policy import overdue
 from gatekeeper.policy.alerting import Cause, Sight
@@ -40,11 +40,15 @@ class Telling:
     def __init__(self, home: Home, clock: Clock, tell: Tell, *, background: bool = False) -> None:
         self._home, self._clock, self.tell = home, clock, tell
         self._desk, self._cancel = Desk(home, clock), Cancel()
+        self._showing = Showing(home, clock, self._desk)
+        if background:
+            self._showing.live()
         self._posting = Beside("alerts", self._deliver) if background else None
         self._mirroring = Beside("mirrors", self._mirror) if background else None
 
     def begin(self, gate: Gate, event: str | None) -> None:
         """Record what was told since the last heartbeat; at a start also notice how long nobody was there."""
+        gate.ledger.heard = lambda: self._showing.changed(gate.config.gate)
         with self._unharmed():
             self._record(gate)
             late = _away(gate) if event == "started" else None
@@ -61,6 +65,7 @@ class Telling:
             found = replace(found, causes=(*found.causes, *mirroring.causes(self._desk.book)))
             found = replace(found, fates=self._fates(gate, found))
             self._desk.note(found, gate.config.gate, beat=whole)
+            self._showing.changed(gate.config.gate)
             self._post(gate.config.gate)
             if self._posting is None:
                 self._record(gate)
@@ -70,11 +75,14 @@ class Telling:
         with self._unharmed():
             settings = _settings(self._home)
             self._desk.note(alarming.failed(problem), settings, beat=False)
+            self._showing.changed(settings)
             self._post(settings)
 
     def close(self) -> None:
         """Wait for what is being sent, which has a bound; end a push to a mirror, with which the next start goes on."""
         self._cancel.throw()
+        with self._unharmed():
+            self._showing.end(_settings(self._home), patience=post.LONGEST)
         for beside in (self._posting, self._mirroring):
             if beside is not None:
                 beside.close(2 * post.LONGEST)
@@ -123,12 +131,6 @@ class Telling:
             yield
         except Exception as problem:  # noqa: BLE001 - a gate whose alerts do not work goes on, and says so
             self.tell(f"error: alerts do not work: {problem!r}")
-
-
-def open_causes(page: Page) -> tuple[Cause, ...]:
-    """Return what is open, the gravest first."""
-    found = [known.cause for known in page.causes.values() if known.over is None]
-    return tuple(sorted(found, key=lambda cause: (-cause.level, cause.key)))
 
 
 def _tampered(causes: Iterable[Cause]) -> bool:

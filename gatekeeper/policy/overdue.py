@@ -25,8 +25,13 @@ def stuck(results: Iterable[Result], *, now: float, after: float) -> tuple[Resul
 
 def late(last: str, due: str, *, now: float) -> float:
     """Return how many seconds ago a heartbeat was due, once that is longer than a period; 0 before."""
+    return now - datetime.fromisoformat(due).timestamp() if now > stale(last, due) else 0.0
+
+
+def stale(last: str, due: str) -> float:
+    """Return the instant from which a heartbeat is late, and what was seen in the last one is not to be believed."""
     began, expected = (datetime.fromisoformat(at).timestamp() for at in (last, due))
-    return now - expected if now - expected > expected - began else 0.0
+    return expected + (expected - began)
 
 
 def since(result: Result) -> float:

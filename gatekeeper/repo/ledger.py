@@ -42,6 +42,8 @@ class Ledger:
     lock: Lock
     clock: Clock
     mode: Mode = "advisory"
+    heard: Callable[[], None] = lambda: None
+    """Called after each commit: something that people see may have changed."""
     _records: list[tuple[str, str, Actor, dict[str, Any]]] = field(default_factory=list)
     _results: list[Result] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
@@ -70,7 +72,9 @@ class Ledger:
     def commit(self, reason: str, *, signed: bool = False) -> bool:
         """Write all that was noted; False when another ref than the Librarian's own was in the way."""
         changes = self.prepare(signed=signed)
-        return not changes or self.git.transact(changes, reason=reason, lock_fd=self.lock.fd)
+        moved = not changes or self.git.transact(changes, reason=reason, lock_fd=self.lock.fd)
+        self.heard()
+        return moved
 
     def prepare(self, *, signed: bool = False) -> tuple[Change, ...]:
         """Write the objects only, and return the moves that publish them: log, results, then the rest in order."""

@@ -3,12 +3,10 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from gatekeeper import messages
 from gatekeeper.model import TAGS
 from gatekeeper.policy import versions
-from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.sign import EMAIL
 
@@ -45,12 +43,6 @@ def text(found: tuple[Entry, ...]) -> str:
         for entry in found
     ]
     return messages.render("CHANGELOG.md", entries=shown)
-
-
-def render(git: Git, path: Path) -> None:
-    """Write the file anew, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, text(entries(git)).encode())
 
 
 def _intents(subject: str, body: str) -> tuple[str, ...]:

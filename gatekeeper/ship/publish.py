@@ -12,7 +12,6 @@ from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import LIBRARIAN
 from gatekeeper.ship import link, runs
 from gatekeeper.ship import plan as plans
-from gatekeeper.ship.changelog import render
 from gatekeeper.ship.plan import Cause, Landing, Phase, Plan
 
 _UNKNOWN = "unknown"
@@ -82,7 +81,6 @@ def publish(gate: Gate, oid: Oid) -> Plan:
         with fault.step("adopt the plan"):
             gate.home.next_plan.replace(gate.home.live_plan)
             sync_folder(gate.home.var)
-    render(gate.git, gate.home.www / "CHANGELOG.md")
     gate.ledger.move(plans.finish(oid))
     gate.ledger.commit(f"published {plan.version}")
     return plan
