@@ -35,7 +35,8 @@ def of_survey(seen: Survey) -> dict[str, Any]:
 
 def of_cause(cause: Cause) -> dict[str, Any]:
     """Return an open cause as `alert --json` and `status --json` list it."""
-    return {"code": cause.code, "id": cause.id, "level": cause.level.name.lower(), "text": cause.text}
+    level = cause.level.name.lower()
+    return {"scope": cause.scope, "code": cause.code, "id": cause.id, "level": level, "text": cause.text}
 
 
 def of_request(result: Result, position: int | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from gatekeeper.page.history import Past
+from gatekeeper.policy.alerting import EVENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Picture:
     def sick(self) -> list[Mapping[str, Any]]:
         """The sites that are not healthy."""
         return [site for site in self.status["sites"] if not site["healthy"]]
+
+    @property
+    def lasting(self) -> list[Mapping[str, Any]]:
+        """The open causes but for what happened once: that is told, and nothing a person does ends it."""
+        return [cause for cause in self.status["alerts"]["open"] if cause["scope"] != EVENT]
 
     @property
     def alarms(self) -> list[Mapping[str, Any]]:
@@ -74,11 +80,11 @@ def outlook(seen: Picture) -> Outlook:
     found = {
         Outlook.TAMPERED: status["tampering"],
         Outlook.SICK: seen.sick,
-        Outlook.ALARM: any(cause["level"] == "error" for cause in status["alerts"]["open"]),
+        Outlook.ALARM: any(cause["level"] == "error" for cause in seen.lasting),
         Outlook.DOWN: not status["librarian"]["running"],
         Outlook.LATE: status["alerts"]["late_seconds"],
         Outlook.FROZEN: status["frozen"],
-        Outlook.WAITING: seen.waiting or status["alerts"]["open"] or status["alerts"]["failing"],
+        Outlook.WAITING: seen.waiting or seen.lasting or status["alerts"]["failing"],
         Outlook.BUSY: seen.queue,
     }
     return next((one for one, there in found.items() if there), Outlook.WELL)

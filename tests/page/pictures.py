@@ -89,7 +89,9 @@ TROUBLE = replace(
     status=status(
         frozen={"reason": "Stock-taking", "since": "2026-11-02T08:00:00Z", "until": "2026-11-03T06:00:00Z"},
         alerts={
-            "open": [{"code": "GATE-503", "id": None, "level": "error", "text": "the disk is full."}],
+            "open": [
+                {"scope": "heartbeat", "code": "GATE-503", "id": None, "level": "error", "text": "the disk is full."}
+            ],
             "failing": [],
             "late_seconds": 0,
         },

@@ -16,7 +16,7 @@ from gatekeeper.page.picture import Outlook, Picture, outlook
 from .pictures import HARMFUL, TROUBLE, WELL, request, site, status
 
 ATOM = "{http://www.w3.org/2005/Atom}"
-ALARM = {"code": "GATE-503", "id": None, "level": "error", "text": "the disk is full."}
+ALARM = {"scope": "heartbeat", "code": "GATE-503", "id": None, "level": "error", "text": "the disk is full."}
 
 
 def with_status(**more: Any) -> Picture:
@@ -37,6 +37,11 @@ def with_status(**more: Any) -> Picture:
             with_status(frozen={"reason": "x", "since": "2026-11-02T08:00:00Z", "until": "2026-11-03T06:00:00Z"}),
             Outlook.FROZEN,
             "Frozen. Nothing ships until 3 Nov 06:00 UTC.",
+        ),
+        (
+            with_status(alerts={"open": [ALARM | {"scope": "event"}], "failing": [], "late_seconds": 0}),
+            Outlook.WELL,
+            "All is well. 6 sites run v1.4.2.",
         ),
         (
             with_status(alerts={"open": [], "failing": [], "late_seconds": 1800}),
