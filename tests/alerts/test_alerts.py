@@ -66,7 +66,7 @@ def test_a_conflict_is_one_alert_one_reminder_and_one_end(gate: Gatehouse, heard
     reason = gate.result("clash-2").reason
     text = reason.text if reason else ""
     assert gate.json("status")["alerts"] == {
-        "open": [{"code": "GATE-401", "id": "clash-2", "level": "warning", "text": text}],
+        "open": [{"scope": "request", "code": "GATE-401", "id": "clash-2", "level": "warning", "text": text}],
         "failing": [],
         "late_seconds": 0,
     }

@@ -11,6 +11,7 @@ from gatekeeper.repo.records import Record, Written
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u202egnp\u0007 {{ 7*7 }} " + "W" * 150
 LIBRARIAN = Actor("librarian", Assurance.KERNEL, "librarian")
 COMMIT = Oid("c" * 40)
+ALARM = {"scope": "heartbeat", "code": "GATE-503", "id": None, "level": "error", "text": "the disk is full."}
 
 
 def request(id_: str, state: str, position: int | None, code: str | None = None, **more: Any) -> dict[str, Any]:

@@ -13,10 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from gatekeeper.page import files
 from gatekeeper.page.picture import Outlook, Picture, outlook
 
-from .pictures import HARMFUL, TROUBLE, WELL, request, site, status
+from .pictures import ALARM, HARMFUL, TROUBLE, WELL, request, site, status
 
 ATOM = "{http://www.w3.org/2005/Atom}"
-ALARM = {"scope": "heartbeat", "code": "GATE-503", "id": None, "level": "error", "text": "the disk is full."}
 
 
 def with_status(**more: Any) -> Picture:
