@@ -4,12 +4,14 @@ import importlib
 import os
 import sys
 from functools import partial
-from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 import gatekeeper
 from gatekeeper.commands import boundary
+from gatekeeper.commands.home import chosen
+from gatekeeper.commands.paper import colour
 from gatekeeper.home import Home
 from gatekeeper.policy.texts import nearest
 
@@ -20,12 +22,21 @@ _MODULES = {
 }
 """Modules of `gatekeeper.commands` that hold other verbs than the one that they are named after."""
 _ALONE = (
-    "adopt agents alert audit changelog config demo doctor explain init keys log mcp resolve setup shell show socket"
-    " status steward wait"
+    "adopt agents alert audit changelog completion config demo doctor explain init keys log mcp resolve setup shell"
+    " show socket status steward wait"
 )
 _MODULE_OF = {verb: verb for verb in _ALONE.split()} | {
     verb: module for module, verbs in _MODULES.items() for verb in verbs.split()
 }
+_GROUPS = {
+    "Start": "demo init adopt setup agents config doctor backup restore keys",
+    "Run": "run tick",
+    "Look": "status show wait log changelog explain alert",
+    "Decide": "resolve retry approve reject next revert rollback freeze thaw abort reload change repair",
+    "Prove": "audit",
+    "Doors, run by other programs": "shell socket steward mcp completion",
+}
+"""The verbs by what they are for, as `--help` lists them."""
 _LEAKING = ("GIT_", "SSH_ASKPASS")
 _OWN = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_PROTOCOL")
 """Who an agent is and how it reaches the gate: `mcp` hands them on, `shell` reads the last, nothing else looks."""
@@ -50,10 +61,12 @@ class _Front(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return what to run, given everything from the verb on."""
+        if ctx.resilient_parsing:  # a shell asks what could follow
+            return super().resolve_command(ctx, args)
         if args[0] not in _MODULE_OF and (meant := nearest(args[0], _MODULE_OF)):
             ctx.fail(f'There is no verb "{args[0]}". Did you mean "{meant}"?')
         name, command, rest = super().resolve_command(ctx, args)
-        home = Home(_home(ctx.params["home"]).resolve())
+        home = Home(chosen(ctx.params["home"]).resolve())
         if home.var.is_dir() and not os.access(home.var, os.R_OK | os.X_OK):
             from gatekeeper.commands import visit  # noqa: PLC0415 - rare, and it brings many verbs along
 
@@ -61,14 +74,45 @@ class _Front(click.Group):
                 return name, visit.through(home.gate_socket, args), []
         return name, command, rest
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the verbs without loading them, and the options of this level."""
+        verbs = [CompletionItem(verb) for verb in self.list_commands(ctx) if verb.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
-@click.group(cls=_Front, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--gate", "home", metavar="DIR", help="Which gate (or GATEKEEPER_HOME, or the folder you stand in).")
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs by what they are for, each with its first sentence."""
+        named = {verb for verbs in _GROUPS.values() for verb in verbs.split()}
+        more = " ".join(verb for verb in self.list_commands(ctx) if verb not in named)
+        for title, verbs in {**_GROUPS, **({"And": more} if more else {})}.items():
+            known = ((verb, self.get_command(ctx, verb)) for verb in verbs.split() if verb in _MODULE_OF)
+            with formatter.section(title):
+                formatter.write_dl([(verb, one.get_short_help_str(limit=90)) for verb, one in known if one is not None])
+
+
+@click.group(cls=_Front, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--gate",
+    "home",
+    metavar="DIR",
+    type=click.Path(),
+    help="Which gate (or GATEKEEPER_HOME, or the folder you stand in).",
+)
 @click.version_option(gatekeeper.__version__, prog_name="gatekeeper")
 @click.pass_context
 def cli(context: click.Context, home: str | None) -> None:
-    """Agents may build anything and ship nothing: a Git-native deploy gate for sites under pm2."""
-    context.obj = _home(home)
+    """Agents may build anything and ship nothing: a Git-native deploy gate for sites under pm2.
+
+    Without a verb it is `status`.
+
+    Example: gatekeeper --gate /srv/gate status
+    """
+    context.obj = chosen(home)
+    context.color = colour()
+    if context.invoked_subcommand is None:
+        _, command, rest = cli.resolve_command(context, ["status"])
+        assert command is not None  # noqa: S101 - `status` is a verb
+        with command.make_context("status", rest, parent=context) as status:
+            command.invoke(status)
 
 
 def main() -> None:
@@ -77,8 +121,3 @@ def main() -> None:
         del os.environ[name]  # a hook, or a person's shell, must not change which repository Git works on
     # Without standalone mode click hands statuses and interrupts over instead of ending the process.
     sys.exit(boundary.status_of(partial(cli.main, standalone_mode=False)))
-
-
-def _home(given: str | None) -> Path:
-    chosen = given or os.environ.get("GATEKEEPER_HOME")
-    return Path(chosen).absolute() if chosen else Path.cwd()

@@ -118,6 +118,16 @@ class Home:
         return self.var / "heartbeat.json"
 
     @property
+    def doing(self) -> Path:
+        """What the Librarian does at this moment; there while one works."""
+        return self.var / "doing.json"
+
+    @property
+    def looks(self) -> Path:
+        """How far each person has looked, a file a person: what `status` calls new."""
+        return self.var / "looks"
+
+    @property
     def alerts(self) -> Path:
         """What people were told, and how far the mirrors are."""
         return self.var / "alerts.json"

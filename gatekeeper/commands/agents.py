@@ -51,6 +51,7 @@ def guide(folder: Path, *, target: Path | None, remote: str) -> None:
     """Print what an agent must know, for AGENTS.md; with --write put it there, between marks.
 
     A folder gets AGENTS.md and a SKILL.md; what stands outside the marks is left alone.
+
     Example: gatekeeper agents guide --write ~/app
     """
     with looking(folder) as gate:

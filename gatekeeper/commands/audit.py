@@ -29,9 +29,20 @@ _MAIN = {"jsonl": exporting.RECORDS, "csv": exporting.REQUESTS, "html": exportin
 _MIRROR = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
+_signers = click.option(
+    "--signers",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The file that names the keys that count (default: the gate's).",
+)
+
+
 @click.group("audit")
 def audit() -> None:
-    """Prove that the log is whole, or write it out for somebody else to read."""
+    """Prove that the log is whole, or write it out for somebody else to read.
+
+    Example: gatekeeper audit verify
+    """
 
 
 @audit.command("verify")
@@ -39,13 +50,14 @@ def audit() -> None:
     "--since", metavar="VERSION", help="Begin with what followed this version; its signed tag vouches for it."
 )
 @click.option("--repo", metavar="MIRROR", type=_MIRROR, help="Verify a mirror instead of the gate.")
-@click.option("--signers", metavar="FILE", type=click.Path(path_type=Path), help="The keys that count.")
+@_signers
 @as_json
 @click.pass_obj
 def verify(folder: Path, *, since: str | None, repo: Path | None, signers: Path | None, as_json: bool) -> None:
     """Prove that log, version tags and `release` are as the Librarian wrote them. Exit status 30: they are not.
 
     With --repo and --signers no gate is needed; beside a gate, the mirror is also held against it.
+
     Example: gatekeeper audit verify --repo backup.git --signers allowed_signers
     """
     with _opened(folder, repo, signers) as place:
@@ -59,12 +71,14 @@ def verify(folder: Path, *, since: str | None, repo: Path | None, signers: Path 
 
 
 @audit.command("export")
-@click.option("--format", "kind", type=click.Choice(["jsonl", "csv", "html"]), required=True, help="What to write.")
-@click.option("--from", "first", metavar="DAY", callback=lambda _c, _p, day: _moment(day, "T00:00:00Z"), help="UTC.")
-@click.option("--to", "last", metavar="DAY", callback=lambda _c, _p, day: _moment(day, "T23:59:59Z"), help="UTC.")
+@click.option("--format", "kind", type=click.Choice(["jsonl", "csv", "html"]), required=True, help="In which form.")
+@click.option(
+    "--from", "first", metavar="DAY", callback=lambda _c, _p, day: _moment(day, "T00:00:00Z"), help="From it on."
+)
+@click.option("--to", "last", metavar="DAY", callback=lambda _c, _p, day: _moment(day, "T23:59:59Z"), help="Up to it.")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write files and a signed manifest there.")
 @click.option("--repo", metavar="MIRROR", type=_MIRROR, help="Export a mirror instead of the gate.")
-@click.option("--signers", metavar="FILE", type=click.Path(path_type=Path), help="The keys that count.")
+@_signers
 @click.pass_obj
 def export(
     folder: Path,
@@ -78,8 +92,10 @@ def export(
 ) -> None:
     """Write the log out: every record, a row a request, or a report to print. Exit status 30 when it is not whole.
 
-    Days are as in 2026-11-30, both included. Without --out the one file goes to standard output; html with --out
-    brings the data along. Example: gatekeeper audit export --format html --from 2026-11-01 --out november
+    Days are as in 2026-11-30 (UTC), both included. Without --out the one file goes to standard output; html with --out
+    brings the data along.
+
+    Example: gatekeeper audit export --format html --from 2026-11-01 --out november
     """
     period = Period(first or "", last or "9")
     at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"

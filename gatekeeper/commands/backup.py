@@ -19,6 +19,7 @@ from gatekeeper.audit.verify import verify
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.init import make_folders, refuse_occupied
 from gatekeeper.commands.init import remove as clear
+from gatekeeper.commands.under_way import under_way
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.librarian import opening, sealing
@@ -67,7 +68,8 @@ def _copy_all(home: Home, target: Path, *, final: bool, quiet: bool = False) -> 
     mirror = _mirror(target / "repo.git")
     with mirror, Git(home.repo) as own:
         _refuse_another_past(mirror, own)
-        _fetch(mirror, home.repo)
+        with under_way("copying the repository"):
+            _fetch(mirror, home.repo)
         head = mirror.resolve(LOG)
     remove(target / "files" / home.spool.relative_to(home.path))
     for path in _files(home):
@@ -94,11 +96,13 @@ def restore(source: Path, target: Path) -> None:
     home = Home(target.absolute())
     label = _label_of(source)
     edition.refuse(label, f"The backup in {source}")
-    _refuse_damaged(source)
+    with under_way("verifying the backup"):
+        _refuse_damaged(source)
     refuse_occupied(home.path)
     existed = home.path.exists()
     try:
-        _make(home, source, final=bool(label.get("final")))
+        with under_way("restoring"):
+            _make(home, source, final=bool(label.get("final")))
     except BaseException:
         clear(home.path, keep=existed)
         raise

@@ -20,14 +20,20 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object
 
 @click.group("config")
 def config() -> None:
-    """Check and show the configuration, sites.toml."""
+    """Check, show and apply the configuration, sites.toml.
+
+    Example: gatekeeper --gate /srv/gate config check
+    """
 
 
 @config.command("check")
 @_as_json
 @click.pass_obj
 def check(home: Path, *, as_json: bool) -> None:
-    """Say whether sites.toml can be used. If not: everything that is wrong with it (exit status 22)."""
+    """Say whether sites.toml can be used. If not: everything that is wrong with it (exit status 22).
+
+    Example: gatekeeper --gate /srv/gate config check
+    """
     file = _file_of(home)
     try:
         found = load(file)
@@ -49,6 +55,8 @@ def show(home: Path, *, as_json: bool) -> None:
     """Print the configuration with every default. Env files are named, never read.
 
     In JSON, times are seconds and sizes are bytes.
+
+    Example: gatekeeper --gate /srv/gate config show
     """
     found = load(_file_of(home))
     tables = {"schema": 1, **msgspec.to_builtins(found)}
@@ -63,6 +71,7 @@ def apply(home: Path, *, message: str, as_json: bool) -> None:
     """Apply a changed sites.toml or env file now, and print what changes. Checks that run are interrupted.
 
     A site that is to run otherwise is verified, shipped and proven as by any ship, or all stay as they were.
+
     Example: gatekeeper config apply -m "a larger shop"
     """
     found = _changed(home)

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from gatekeeper.commands import approval
+from gatekeeper.commands import approval, completing
 from gatekeeper.commands.deciding import decide
 from gatekeeper.commands.home import ASKER, gate_in
 from gatekeeper.commands.look import as_json, looking, print_json
@@ -20,7 +20,7 @@ _why = click.option("-m", "--message", required=True, help="Why; it is recorded 
 
 
 @click.command("rollback")
-@click.argument("version", required=False)
+@click.argument("version", required=False, shell_complete=completing.versions)
 @_why
 @click.option("--past-migrations", is_flag=True, help="Go back across a migration; data is never undone.")
 @as_json
@@ -29,6 +29,7 @@ def rollback(folder: Path, version: str | None, *, message: str, past_migrations
     """Go back at once. The content of an older version ships as a new one; default: the version before this one.
 
     It works frozen and outside ship windows, and names the requests that it takes out.
+
     Example: gatekeeper rollback v1.4.1 -m "checkout is broken"
     """
     args = {"version": version or "", **({"past_migrations": "yes"} if past_migrations else {})}
@@ -44,6 +45,7 @@ def freeze(folder: Path, *, message: str, until: str | None, as_json: bool) -> N
     """Ship nothing until `thaw`, or until WHEN. Requests are still filed and verified, and a rollback still works.
 
     A time without a zone is one of the gate's own `timezone`.
+
     Example: gatekeeper freeze --until 07:30 -m "nobody is awake"
     """
     args = {"until": _moment(folder, until)} if until else {}
@@ -75,13 +77,14 @@ def abort(folder: Path, *, message: str, as_json: bool) -> None:
     """Stop what is under way. A ship that is not past its commit point goes back, checks are cancelled.
 
     The requests stay in the queue, and nothing is verified or shipped until `gatekeeper thaw`.
+
     Example: gatekeeper abort -m "wrong branch"
     """
     decide(folder, "abort", message=message, as_json=as_json)
 
 
 @click.command("retry")
-@click.argument("request", metavar="ID")
+@click.argument("request", metavar="ID", shell_complete=completing.open_requests)
 @click.option("--fresh", is_flag=True, help="Run all its jobs anew, also those that passed.")
 @as_json
 @click.pass_obj
@@ -96,7 +99,7 @@ def retry(folder: Path, request: str, *, fresh: bool, as_json: bool) -> None:
 
 
 @click.command("approve")
-@click.argument("request", metavar="ID[@TIP]")
+@click.argument("request", metavar="ID[@TIP]", shell_complete=completing.open_requests)
 @_why
 @as_json
 @click.pass_obj
@@ -104,6 +107,7 @@ def approve(folder: Path, request: str, *, message: str, as_json: bool) -> None:
     """Lift a hold. It counts for this tip and the held content as it is now; checks still apply.
 
     Its size, what is held, and what its checks have said so far are shown first.
+
     Example: gatekeeper approve fix-42@1a2b3c4 -m "the migration is fine"
     """
     name, _, tip = request.partition("@")
@@ -116,7 +120,7 @@ def approve(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 
 
 @click.command("reject")
-@click.argument("request", metavar="ID")
+@click.argument("request", metavar="ID", shell_complete=completing.open_requests)
 @_why
 @as_json
 @click.pass_obj
@@ -129,7 +133,7 @@ def reject(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 
 
 @click.command("next")
-@click.argument("request", metavar="ID[@TIP]")
+@click.argument("request", metavar="ID[@TIP]", shell_complete=completing.open_requests)
 @_why
 @as_json
 @click.pass_obj
@@ -137,6 +141,7 @@ def next_(folder: Path, request: str, *, message: str, as_json: bool) -> None:
     """Put a request at the head of the queue and past the ship windows, until it ships.
 
     It counts for this tip; checks, holds and a freeze still apply. What it depends on goes along.
+
     Example: gatekeeper next fix-42 -m "checkout is down"
     """
     name, _, tip = request.partition("@")
@@ -144,7 +149,7 @@ def next_(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 
 
 @click.command("revert")
-@click.argument("request", metavar="ID")
+@click.argument("request", metavar="ID", shell_complete=completing.requests)
 @_why
 @as_json
 @click.pass_obj
@@ -152,13 +157,14 @@ def revert(folder: Path, request: str, *, message: str, as_json: bool) -> None:
     """Take one shipped request out. The inverse of its change is filed as request revert-ID, in your name.
 
     What landed since stays; where that stands on it, the files in conflict are named and nothing is changed.
+
     Example: gatekeeper revert fix-42 -m "it counts orders twice"
     """
     decide(folder, "revert", request=request, message=message, as_json=as_json)
 
 
 @click.command("reload")
-@click.argument("site", metavar="SITE")
+@click.argument("site", metavar="SITE", shell_complete=completing.sites)
 @click.option("-m", "--message", default="", help="Why; it is recorded with your name.")
 @as_json
 @click.pass_obj
@@ -178,6 +184,7 @@ def repair(folder: Path, *, message: str, as_json: bool) -> None:
     """Put back what a stranger wrote (GATE-502). Refs, hooks and settings become what the newest signed version says.
 
     What stood there is kept below refs/gate/keep/foreign/. Look first: gatekeeper status, gatekeeper audit verify.
+
     Example: gatekeeper repair -m "a test wrote to the repository by hand"
     """
     decide(folder, "repair", message=message, as_json=as_json)

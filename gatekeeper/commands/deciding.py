@@ -2,6 +2,7 @@
 
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import click
 from gatekeeper.commands.home import ASKER, gate_in
 from gatekeeper.commands.look import print_json
 from gatekeeper.commands.plain import plain
+from gatekeeper.commands.under_way import Line, under_way
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import door, loop, opening
+from gatekeeper.librarian import doing, door, loop, opening
 from gatekeeper.librarian.decisions import outcome
 from gatekeeper.model import Actor, Decision, RequestId
 from gatekeeper.process import Cancel
@@ -43,7 +45,8 @@ def decide(
     home = gate_in(folder)
     asked: dict[str, Any] = {"verb": verb, "id": request, "message": message, "args": args or {}}
     asker: Actor | None = click.get_current_context().meta.get(ASKER)
-    written = _here(home, asked) if asker is None else _for(asker, home, asked)
+    with under_way(f"{verb} {request or ''}".strip()) as line:
+        written = _here(home, asked, line) if asker is None else _for(asker, home, asked, line)
     status, text = outcome(written)
     if as_json:
         print_json(event=written.record.event, text=text, exit=int(status), data=written.record.data, **more)
@@ -54,31 +57,31 @@ def decide(
     raise click.exceptions.Exit(status)
 
 
-def _here(home: Home, asked: dict[str, Any]) -> Written:
+def _here(home: Home, asked: dict[str, Any], line: Line) -> Written:
     """The lock is taken before the door is open, and a `tick` has no door: either is over soon."""
     deadline = time.monotonic() + _OPENING
     while True:
         try:
-            return _by_ourselves(home, asked)
+            return _by_ourselves(home, asked, line)
         except GateError as problem:
             if problem.exit is not Exit.LOCKED:
                 raise
         try:
-            return _through_the_door(home, asked)
+            return _through_the_door(home, asked, line)
         except GateError as problem:
             if not isinstance(problem.__cause__, _CLOSED) or time.monotonic() >= deadline:
                 raise
         time.sleep(_GLANCE)
 
 
-def _for(asker: Actor, home: Home, asked: dict[str, Any]) -> Written:
+def _for(asker: Actor, home: Home, asked: dict[str, Any], line: Line) -> Written:
     """Hand on what somebody decided who came through a door: the Librarian that runs carries it out, or nobody."""
     if lock.holder(home.path) is None:
         raise GateError("The Librarian does not run, so nobody can carry it out.", hints=("gatekeeper run",))
-    return _through_the_door(home, {**asked, "by": spool.fields_of(asker)})
+    return _through_the_door(home, {**asked, "by": spool.fields_of(asker)}, line)
 
 
-def _by_ourselves(home: Home, asked: dict[str, Any]) -> Written:
+def _by_ourselves(home: Home, asked: dict[str, Any], line: Line) -> Written:
     with opening.locked(home) as held, closing(Cancel()) as brake:
         decision = Decision(
             key=spool.new_key(),
@@ -90,14 +93,14 @@ def _by_ourselves(home: Home, asked: dict[str, Any]) -> Written:
             args=asked["args"],
         )
         spool.decide(home.spool, decision)
-        loop.beat_once(home, held, brake, tell=lambda line: click.echo(plain(line), err=True))
+        loop.beat_once(home, held, brake, tell=lambda said: line.above(partial(click.echo, plain(said), err=True)))
     written = _find(home, decision.key)
     if written is None:
         raise GateError("It was written down, but could not be carried out yet.", hints=("gatekeeper tick",))
     return written
 
 
-def _through_the_door(home: Home, asked: dict[str, Any]) -> Written:
+def _through_the_door(home: Home, asked: dict[str, Any], line: Line) -> Written:
     try:
         key = door.ask(home, asked)
     except OSError as problem:
@@ -110,6 +113,7 @@ def _through_the_door(home: Home, asked: dict[str, Any]) -> Written:
     while (written := _find(home, key)) is None:
         if time.monotonic() >= deadline:
             raise GateError("It is written down; the Librarian has not come to it yet.", exit=Exit.WAITING)
+        line.show(doing.at(home))
         time.sleep(_GLANCE)
     return written
 

@@ -20,6 +20,7 @@ def doctor(folder: Path, *, as_json: bool) -> None:
     """Look for what is wrong with the gate and its machine. Offline; changes nothing.
 
     A line a finding, with what puts it right. Exit status 1: something is wrong; a note is no failure.
+
     Example: gatekeeper --gate /srv/gate doctor
     """
     facts = gather(gate_in(folder))

@@ -22,7 +22,10 @@ from gatekeeper.repo import lock
 
 @click.group("agents")
 def agents() -> None:
-    """Say who may ask for deploys, and tell them how."""
+    """Say who may ask for deploys, and tell them how.
+
+    Example: gatekeeper agents list
+    """
 
 
 @agents.command("add")

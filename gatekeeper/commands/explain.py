@@ -8,16 +8,20 @@ import click
 
 from gatekeeper import messages
 from gatekeeper.assets import folder
+from gatekeeper.commands import completing
 from gatekeeper.errors import Exit, GateError
 
 _CODE = re.compile(r"(?:GATE-?)?([0-9]+)", re.IGNORECASE)
 
 
 @click.command("explain")
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=completing.codes)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 def explain(code: str | None, *, as_json: bool) -> None:
-    """Say what CODE means and what to do. Without CODE: list all codes."""
+    """Say what CODE means, why the rule is there and what to do. Without CODE: list all codes.
+
+    Example: gatekeeper explain GATE-402
+    """
     if code is None:
         titles = {known: messages.title(known) for known in codes()}
         found: dict[str, object] = {"codes": [{"code": known, "title": title} for known, title in titles.items()]}

@@ -12,6 +12,12 @@ ASKER = "gatekeeper.asker"
 """The key of a click context's `meta` under which a door says for whom the command runs."""
 
 
+def chosen(given: str | None) -> Path:
+    """Return the folder that a person means: the one that is given, GATEKEEPER_HOME, or where they stand."""
+    named = given or os.environ.get("GATEKEEPER_HOME")
+    return Path(named).absolute() if named else Path.cwd()
+
+
 def gate_in(folder: Path) -> Home:
     """Return the gate in `folder`. Raises GateError (exit 20) where there is none."""
     home = closed_gate_in(folder)

@@ -13,6 +13,7 @@ import msgspec
 
 from gatekeeper import messages, process
 from gatekeeper.commands.plain import plain
+from gatekeeper.commands.under_way import under_way
 from gatekeeper.config import words
 from gatekeeper.config.schema import Limits
 from gatekeeper.config.starter import starter
@@ -66,7 +67,8 @@ def init(folder: Path, given: tuple[str, ...]) -> None:
     refuse_occupied(home.path)
     existed = home.path.exists()
     try:
-        commit = _make(home, start)
+        with under_way(" and ".join(f"importing {one.ref} of {one.path}" for one in start) or "making the gate"):
+            commit = _make(home, start)
     except BaseException:
         remove(home.path, keep=existed)
         raise

@@ -21,6 +21,7 @@ def rotate(folder: Path, *, message: str, as_json: bool) -> None:
     """Make a new signing key. The old one counts for what it has signed, and signs that the new one follows it.
 
     Hand keys/allowed_signers out anew; `audit verify` also gets there from a copy that knows the old key only.
+
     Example: gatekeeper keys rotate -m "kim leaves the team"
     """
     decide(folder, "rotate", message=message, as_json=as_json)

@@ -16,14 +16,18 @@ _GLANCE = 0.5
 
 
 @click.command("log")
-@click.option("-n", "--lines", type=click.IntRange(min=1), default=40, show_default=True, help="How many records.")
+@click.option(
+    "-n", "--lines", metavar="N", type=click.IntRange(min=1), default=40, show_default=True, help="How many records."
+)
 @click.option("--follow", is_flag=True, help="Go on with each record as it is written, oldest first.")
 @as_json
 @click.pass_obj
 def log(folder: Path, *, lines: int, follow: bool, as_json: bool) -> None:
     """Show the records of the audit log, newest first.
 
-    With --json one object holds them all; with --follow it is one object a line. Example: gatekeeper log -n 100
+    With --json one object holds them all; with --follow it is one object a line.
+
+    Example: gatekeeper log -n 100
     """
     with looking(folder) as gate:
         found = list(records.walk(gate.git, limit=lines))

@@ -37,7 +37,9 @@ _SAID = 4000
 def mcp(clone: Path, remote: str | None) -> None:
     """Serve request, status and result to an agent, over standard input and output.
 
-    Needs the extra: pip install 'git-gatekeeper[mcp]'. Example: gatekeeper mcp --clone ~/app
+    Needs the extra: pip install 'git-gatekeeper[mcp]'.
+
+    Example: gatekeeper mcp --clone ~/app
     """
     server(clone.absolute(), remote).run("stdio")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from gatekeeper.commands import completing
 from gatekeeper.commands.deciding import decide
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, looking, print_json
@@ -22,7 +23,7 @@ from gatekeeper.repo.merge import Conflict, merge
 
 
 @click.command("resolve")
-@click.argument("request", metavar="ID")
+@click.argument("request", metavar="ID", shell_complete=completing.open_requests)
 @click.option("--done", is_flag=True, help="Push what you committed there back, as a new attempt of the request.")
 @click.option("--into", metavar="DIR", help="Where the clone is, or is to be (default: ./resolve-ID).")
 @click.option("-m", "--message", default="", help="Why so; it is recorded with your name.")
@@ -32,6 +33,7 @@ def resolve(folder: Path, request: str, *, done: bool, into: str | None, message
     """Resolve a conflict. It makes a clone with the merge begun; after your commit, --done pushes it back.
 
     The request stays its agent's; the record names you. Run again, it says what is left to do.
+
     Example: gatekeeper resolve fix-42
     """
     place = _place(request, into)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -13,6 +14,7 @@ import click
 from gatekeeper import process
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.plain import plain
+from gatekeeper.commands.under_way import under_way
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home
 from gatekeeper.librarian import loop, opening, pulse
@@ -48,9 +50,14 @@ def tick(folder: Path, *, dry_run: bool) -> None:
     if dry_run:
         _foretell(home)
         return
-    with opening.locked(home) as held, heed_signals() as bell, closing(Cancel()) as brake:
+    with (
+        under_way("taking the lock") as line,
+        opening.locked(home) as held,
+        heed_signals() as bell,
+        closing(Cancel()) as brake,
+    ):
         bell.arm(brake)
-        ended = loop.beat_once(home, held, brake, tell=lambda line: click.echo(plain(line)))
+        ended = loop.beat_once(home, held, brake, tell=lambda said: line.above(partial(click.echo, plain(said))))
     click.echo(plain(f"at rest: {ended.rest}"))
     for alarm in ended.alarms:
         click.echo(plain(f"error: {alarm.code} {alarm.text}"), err=True)

@@ -37,6 +37,7 @@ def setup(folder: Path, *, name: str | None, apply: bool, back: bool, more: str,
     """Make the enforced set-up: own users for the Librarian and the sites, doors, units. Prints the plan.
 
     What holds already is marked; run again it changes nothing.
+
     Example: sudo gatekeeper --gate /srv/gate setup --apply
     """
     home = gate_in(folder)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gatekeeper.commands import completing
 from gatekeeper.commands.look import as_json, looking, mark, print_json
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
@@ -21,7 +22,7 @@ _LOG_LINES = 40
 
 
 @click.command("show")
-@click.argument("request", metavar="ID")
+@click.argument("request", metavar="ID", shell_complete=completing.requests)
 @as_json
 @click.pass_obj
 def show(folder: Path, request: str, *, as_json: bool) -> None:

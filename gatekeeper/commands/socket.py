@@ -27,6 +27,7 @@ def socket(folder: Path, agent: str | None, path: Path | None) -> None:
     """Open the local door. Agents push to gate::DIR, and the kernel says who they are; SIGTERM closes it.
 
     systemd may hand the socket over. A door of one agent is for containers: mount its folder into them.
+
     Example: gatekeeper --gate /srv/gate socket
     """
     home = gate_in(folder)

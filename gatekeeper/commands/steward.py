@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from gatekeeper.commands import completing
 from gatekeeper.commands.home import closed_gate_in
 from gatekeeper.config import words
 from gatekeeper.model import SiteName
@@ -11,7 +12,7 @@ from gatekeeper.sites.steward import Steward
 
 
 @click.command("steward")
-@click.argument("site")
+@click.argument("site", shell_complete=completing.sites)
 @click.pass_obj
 def steward(folder: Path, site: str) -> None:
     """Run SITE as the user who runs this: start it as it was published, then do what the Librarian asks.

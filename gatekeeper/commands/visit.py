@@ -1,5 +1,6 @@
 """The verbs that come through a door: which there are, how they go there, and how they run behind it."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ import click
 
 from gatekeeper.commands import boundary, decide, show, status, wait
 from gatekeeper.commands.home import ASKER
+from gatekeeper.commands.plain import plain
 from gatekeeper.doors import call
 from gatekeeper.doors.places import MOST_WAITS, place
 from gatekeeper.errors import Exit, GateError
@@ -55,6 +57,19 @@ def through(door: Path, argv: Sequence[str]) -> click.Command:
     """Return a command that has `argv` run behind the door, and ends with its status."""
 
     def go() -> None:
-        raise click.exceptions.Exit(call.ask(door, argv))
+        watched = list(argv[:1]) == ["status"] and "--watch" in argv
+        raise click.exceptions.Exit(_watch(door, argv) if watched else call.ask(door, argv))
 
     return click.Command(argv[0], callback=go, add_help_option=False)
+
+
+def _watch(door: Path, argv: Sequence[str]) -> int:
+    """The terminal is ours: what is behind the door is asked again and again."""
+    from gatekeeper.commands.watch import keep_watching  # noqa: PLC0415 - rare
+
+    def look() -> list[str]:
+        said = io.BytesIO()
+        call.ask(door, [word for word in argv if word != "--watch"], said)
+        return plain(said.getvalue().decode("utf-8", "replace").rstrip("\n")).split("\n")
+
+    return keep_watching(look, as_json="--json" in argv)

@@ -3,16 +3,19 @@
 import re
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
+from gatekeeper.commands import completing
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, looking, print_json
 from gatekeeper.commands.show import find
+from gatekeeper.commands.under_way import under_way
 from gatekeeper.config.units import seconds
 from gatekeeper.errors import Exit
-from gatekeeper.librarian import shape, survey
+from gatekeeper.librarian import doing, shape, survey
 from gatekeeper.model import REQUESTS, RESULTS, Result, State
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo.git import Git
@@ -34,13 +37,14 @@ _STATUS = {
 
 
 @click.command("wait")
-@click.argument("request", metavar="ID")
+@click.argument("request", metavar="ID", shell_complete=completing.requests)
 @click.option(
     "--timeout",
     default="9m",
     show_default=True,
     callback=lambda _c, _p, text: _seconds(text),
-    help="Such as 90s or 9m.",
+    metavar="TIME",
+    help="How long at most, such as 90s or 9m.",
 )
 @as_json
 @click.pass_obj
@@ -50,22 +54,25 @@ def wait(folder: Path, request: str, *, timeout: float, as_json: bool) -> None:
     It is told by the kernel when refs move, and looks by itself now and then.
 
     Exit status: 0 shipped, 10 blocked or held, 12 withdrawn, rejected or expired, 13 rolled back, 75 still waiting.
+
     Example: gatekeeper wait fix-42 --timeout 2m
     """
-    deadline, repo = time.monotonic() + timeout, gate_in(folder).repo
+    home, deadline = gate_in(folder), time.monotonic() + timeout
     glanced, told = "", ""
-    with Git(repo) as git, Notice(repo) as notice:
+    shows = under_way(f"waiting for {shown(request)}", look=partial(doing.at, home))
+    with Git(home.repo) as git, Notice(home.repo) as notice, shows as line:
         while True:
             if (moved := _glance(git, request)) != glanced or not glanced:
                 glanced, (result, position) = moved, _look(folder, request)
-                if (line := _line(result, position)) != told and not as_json:
-                    click.echo(line, err=True)
-                told = line
+                if (said := _line(result, position)) != told and not as_json:
+                    line.above(partial(click.echo, said, err=True))
+                told = said
             status = status_of(result)
             left = deadline - time.monotonic()
             if status is not None or left <= 0 or _too_early(result, left):
-                _tell(result, position, status if status is not None else Exit.WAITING, as_json=as_json)
+                break
             _rest(notice, request, left)
+    _tell(result, position, status if status is not None else Exit.WAITING, as_json=as_json)
 
 
 def _rest(notice: Notice, request: str, left: float) -> None:

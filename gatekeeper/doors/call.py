@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from gatekeeper import peer
 from gatekeeper.config import standing
@@ -16,11 +17,14 @@ from gatekeeper.errors import Exit, GateError
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
-def ask(path: Path, argv: Sequence[str]) -> int:
-    """Have a verb of the command line run behind the door at `path`, print what it prints, return its status."""
+def ask(path: Path, argv: Sequence[str], output: BinaryIO | None = None) -> int:
+    """Have a verb of the command line run behind the door at `path`, print what it prints, return its status.
+
+    With `output` all of it goes there.
+    """
     with _connected(path) as line:
         line.sendall(json.dumps({"v": 1, "argv": list(argv)}).encode() + b"\n")
-        return _told(Wire(line.fileno(), line.fileno()))
+        return _told(Wire(line.fileno(), line.fileno()), output or sys.stdout.buffer, output or sys.stderr.buffer)
 
 
 def _connected(path: Path) -> socket.socket:
@@ -46,14 +50,13 @@ def _connected(path: Path) -> socket.socket:
     return line
 
 
-def _told(wire: Wire) -> int:
-    streams = {OUTPUT: sys.stdout.buffer}
+def _told(wire: Wire, output: BinaryIO, errors: BinaryIO) -> int:
     try:
         while True:
             said = wire.packet() or b"\0"
             if said[0] == STATUS:
                 return int(said[1:])
-            stream = streams.get(said[0], sys.stderr.buffer)
+            stream = output if said[0] == OUTPUT else errors
             stream.write(said[1:])
             stream.flush()
     except (Gone, ValueError):

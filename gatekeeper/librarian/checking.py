@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from gatekeeper import progress
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import pulse
 from gatekeeper.librarian.recollection import Recollection
@@ -46,6 +47,7 @@ class Checks:
         answer.add_done_callback(lambda _: self._ended.throw())
         self._going[job.key] = _Going(brake, answer)
         self._mind.running[job.key] = self._gate.clock()
+        self._show()
 
     def stop(self, key: str) -> None:
         """End a job that does not matter any more; it says nothing."""
@@ -53,6 +55,7 @@ class Checks:
         del self._mind.running[key]
         going.brake.throw()
         self._stopping.append(going)
+        self._show()
 
     def collect(self) -> tuple[Verdict, ...]:
         """Keep and record what has come to an end. Raises what stopped a job from being run at all."""
@@ -65,6 +68,7 @@ class Checks:
                 _record(self._gate, verdict, work.job, tree)
             self._gate.ledger.move(verdicts.add(self._gate.signer, known, at=self._gate.clock()))
             self._gate.ledger.commit("verdicts")
+        self._show()
         return known
 
     def wait(self, *others: Cancel) -> None:
@@ -82,6 +86,11 @@ class Checks:
             going.brake.close()
         self._ended.close()
         self._mind.running.clear()
+        self._show()
+
+    def _show(self) -> None:
+        running = self._mind.running
+        progress.jobs({str(self._mind.works[key][0].job.name): since for key, since in running.items()})
 
     def _taken(self, key: str) -> Verdict | None:
         going = self._going.pop(key)

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from gatekeeper import messages
+from gatekeeper import messages, progress
 from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -60,6 +60,7 @@ def _work(gate: Gate, hands: Hands) -> Beat:
     alarms, rut, seen = list[Alarmed](), Rut(), None
     while not cancel.thrown:
         pulse.at("working")
+        progress.at("looking at the queue" if not hands.mind.running else "verifying")
         seen = observe(gate, mind)
         step = next_step(seen)
         if rut.after(step):
@@ -69,6 +70,7 @@ def _work(gate: Gate, hands: Hands) -> Beat:
         alarm = act(gate, seen, step, hands)
         alarms += [(step, alarm)] if alarm else []
         if isinstance(step, Rest):
+            progress.at("keeping house")
             keep_house(gate)
             return _at_rest(gate, seen, step, alarms)
     sight = alarming.glimpse(seen, alarms, now=gate.clock()) if seen else Sight()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 
+from gatekeeper import progress
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -107,10 +108,13 @@ def beat_once(  # noqa: PLR0913
                 opening.apply(gate)
                 told.begin(gate, event)
                 ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat, knock=knock)
+                progress.at("telling people, and mirrors")
                 told.end(gate, ended.sight, map(alarming.invalid, invalid), whole=ended.whole)
         except (GateError, OSError) as problem:
             told.fail(problem)
             raise
+        finally:
+            progress.at("")
     return replace(ended, alarms=(*ended.alarms, *invalid))
 
 

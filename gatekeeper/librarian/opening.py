@@ -17,7 +17,7 @@ from gatekeeper.config.written import as_toml
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import doors, upgrading
+from gatekeeper.librarian import doing, doors, upgrading
 from gatekeeper.model import SEALED, SHIPPING
 from gatekeeper.repo import edition, frozen, lock, receive, rotation
 from gatekeeper.repo.export import remove, write_file
@@ -137,7 +137,7 @@ def locked(home: Home, *, sealed: bool = False) -> Iterator[Lock]:
     """Hold the gate's lock, with what a dead holder left cleared away; GateError (408) for a sealed gate."""
     refuse_root(home)
     edition.refuse_newer(home)
-    with lock.hold(home.path) as held:
+    with lock.hold(home.path) as held, doing.kept(home):
         clear_leftovers(home)
         if not sealed:
             refuse_sealed(home, held)

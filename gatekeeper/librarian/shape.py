@@ -4,8 +4,12 @@ from typing import Any
 
 from gatekeeper.alerts.book import open_causes
 from gatekeeper.librarian.survey import SiteState, Survey
+from gatekeeper.librarian.waiting import waits_for
 from gatekeeper.model import Reason, Result
 from gatekeeper.policy.alerting import Cause
+from gatekeeper.policy.settling import ways
+from gatekeeper.progress import Doing
+from gatekeeper.repo.ledger import utc
 
 
 def of_survey(seen: Survey) -> dict[str, Any]:
@@ -18,9 +22,11 @@ def of_survey(seen: Survey) -> dict[str, Any]:
             "pid": seen.librarian,
             "last_heartbeat": seen.last_beat,
             "next_heartbeat": seen.next_beat if seen.librarian else None,
+            "doing": of_doing(seen.doing),
         },
         "frozen": {"reason": frozen.reason, "since": frozen.since, "until": frozen.until} if frozen else None,
         "sealed": {"reason": seen.sealed.reason, "since": seen.sealed.since} if seen.sealed else None,
+        "closed_until": seen.closed.until if seen.closed else None,
         "enforcement": seen.mode,
         "tampering": list(seen.tampering),
         "alerts": {
@@ -28,7 +34,9 @@ def of_survey(seen: Survey) -> dict[str, Any]:
             "failing": [one.label for one in seen.alerts.failing.values()],
             "late_seconds": round(seen.late),
         },
-        "requests": [of_request(place.result, place.position) for place in seen.places],
+        "requests": [
+            {**of_request(place.result, place.position), "waits_for": waits_for(place, seen)} for place in seen.places
+        ],
         "sites": [of_site(site) for site in seen.sites],
     }
 
@@ -51,7 +59,16 @@ def of_request(result: Result, position: int | None) -> dict[str, Any]:
         "filed_at": result.filed_at,
         "position": position,
         "reason": of_reason(result.reason),
+        "settle": [["gatekeeper", *way.argv] for way in ways(result)],
     }
+
+
+def of_doing(doing: Doing | None) -> dict[str, Any] | None:
+    """Return what the Librarian does, each of its jobs with its begin."""
+    if doing is None:
+        return None
+    jobs = [{"job": name, "since": utc(since)} for name, since in doing.jobs.items()]
+    return {"what": doing.what, "since": utc(doing.since), "jobs": jobs}
 
 
 def of_reason(reason: Reason | None) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gatekeeper.alerts import book
 from gatekeeper.alerts.book import Page
 from gatekeeper.gate import Gate
+from gatekeeper.librarian import doing, windows
 from gatekeeper.librarian.arrival import Fresh, arrivals, imagined
 from gatekeeper.librarian.observe import known_results, present_release, requests_in
 from gatekeeper.librarian.recollection import Recollection
@@ -14,7 +15,8 @@ from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
 from gatekeeper.model import FROZEN, RESULTS, SEALED, Oid, Ref, Release, RequestId, Result, State
 from gatekeeper.policy import order, overdue
-from gatekeeper.policy.step import Arrival
+from gatekeeper.policy.step import Arrival, Closed
+from gatekeeper.progress import Doing
 from gatekeeper.repo import frozen, lock, spool
 from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.ledger import utc
@@ -55,13 +57,19 @@ class Survey:
     librarian: int | None
     last_beat: str | None
     next_beat: str | None
+    doing: Doing | None
+    """What the Librarian does; None when none runs, or at rest."""
     frozen: Freeze | None
     sealed: Freeze | None
+    closed: Closed | None
+    """Outside its ship windows, and until when."""
     tampering: tuple[str, ...]
     places: tuple[Place, ...]
     sites: tuple[SiteState, ...]
     mode: str
     alerts: Page
+    at: float
+    """The moment."""
     late: float
     """Seconds since a heartbeat was due, once that is longer than a period."""
 
@@ -70,20 +78,23 @@ def survey(gate: Gate) -> Survey:
     """Look at everything once."""
     refs = gate.git.refs()
     release = present_release(gate, refs)
-    beat = _beat(gate)
+    beat, running = _beat(gate), lock.holder(gate.home.path)
     return Survey(
         release=release,
         shipped_at=_shipped_at(gate, release),
-        librarian=lock.holder(gate.home.path),
+        librarian=running,
         last_beat=beat.get("last"),
         next_beat=beat.get("next"),
+        doing=doing.read(gate.home, running),
         frozen=frozen.read(gate.git, refs[FROZEN]) if FROZEN in refs else None,
         sealed=frozen.read(gate.git, refs[SEALED]) if SEALED in refs else None,
+        closed=windows.closed(gate, None, frozenset()),
         tampering=tampering(gate, refs),
         places=places(gate, refs),
         sites=_sites(gate),
         mode=gate.ledger.mode,
         alerts=book.read(gate.home.alerts),
+        at=gate.clock(),
         late=_late(beat, gate.clock()),
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from gatekeeper.model import Argv
+from gatekeeper.policy.settling import settle
 
 DAY = 86_400.0
 EVENT = "event"
@@ -158,16 +159,10 @@ def choices(cause: Cause) -> tuple[Argv, ...]:
     if cause.id is None:
         return _ABOUT_THE_GATE.get(cause.code, (("status",),))
     careful: Argv = ("show", cause.id)
-    if cause.code in _HELD:
-        return (careful, ("approve", f"{cause.id}@{cause.tip[:12]}", "-m", "…"), ("reject", cause.id, "-m", "…"))
     if cause.code in ("GATE-502", "GATE-506"):
         return (careful, ("status",))
-    helps = "resolve" if cause.code == "GATE-401" else "retry"
-    return (careful, (helps, cause.id), ("reject", cause.id, "-m", "…"))
+    return (careful, *(way.argv for way in settle(cause.code, cause.id, cause.tip)))
 
-
-_HELD = ("GATE-301", "GATE-303", "GATE-406")
-"""Codes under which an open request waits for an approval."""
 
 _ABOUT_THE_GATE: dict[str, tuple[Argv, ...]] = {
     "GATE-402": (("status",), ("rollback", "-m", "…")),

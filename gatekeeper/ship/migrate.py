@@ -6,7 +6,7 @@ Data is never undone: a migration must be repeatable, and the version before mus
 from dataclasses import dataclass
 from typing import Any
 
-from gatekeeper import fault
+from gatekeeper import fault, progress
 from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -57,6 +57,7 @@ def _calls(site: Site, changed: tuple[str, ...] | None) -> bool:
 
 def _run(gate: Gate, site: Site, run: SiteRun, live: LivePlan) -> Unmigrated | None:
     stamp = live.stamp
+    progress.at(f"shipping {stamp.version}: migrating {run.name}")
     try:
         with fault.step(f"migrate: {run.name}"):
             ended = gate.target.migrate(run, stamp, site.migrate, gate.home.releases / live.folder / site.path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gatekeeper import messages
+from gatekeeper import messages, progress
 from gatekeeper.config.load import refuse_not_yet
 from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
@@ -135,6 +135,7 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an ou
         if gate.git.resolve(SHIPPING) != begun:  # the ref moved, whatever was said of it: from here on only forward
             raise
         return _go_back(gate, cargo, begun, _trouble(gate, problem))
+    progress.at(f"shipping {cargo.plan.version}: publishing it")
     publish(gate, point)
     return Shipped(cargo.plan, seen)
 
@@ -203,6 +204,7 @@ def _begin(gate: Gate, cargo: Cargo) -> Oid:
 
 
 def _stage(gate: Gate, cargo: Cargo) -> Changed | None:
+    progress.at(f"shipping {cargo.plan.version}: staging it")
     home = gate.home
     folder = home.releases / cargo.live.folder
     known = {run.name: run for run in cargo.live.runs}
@@ -215,6 +217,7 @@ def _stage(gate: Gate, cargo: Cargo) -> Changed | None:
 
 def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[SiteName, SiteHealth]:
     live = cargo.live
+    progress.at(f"shipping {cargo.plan.version}: switching {len(live.runs)} sites, until all are healthy")
     link.point(gate.home.current, live.folder)
     return follow.reload(gate, live)
 
@@ -300,6 +303,7 @@ def _remember(gate: Gate, prefix: str, plan: Plan) -> None:
 def _go_back(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure) -> Undone | Stranded:
     """Switch `current` back first: pm2's own restarts then boot the good tree while the rest is reloaded."""
     live = runs.load(gate.home.live_plan)
+    progress.at(f"going back to {live.stamp.version}" if live else "stopping the sites")
     said = _return_to(gate, live)
     if said is not None:
         reason = _reason(cargo, failure, stranded=said)
