@@ -96,7 +96,8 @@ def _command(parent: click.Context, name: str, command: click.Command, level: st
     if options:
         yield _heading("OPTIONS") if level == "SH" else ".PP"
         yield from (_item(written, meaning) for written, meaning in options)
-    yield _join(_heading("EXAMPLE") if level == "SH" else ".PP\nExample:", f"\\fB{_escaped(example)}\\fR")
+    if example:
+        yield _join(_heading("EXAMPLE") if level == "SH" else ".PP\nExample:", f"\\fB{_escaped(example)}\\fR")
     if isinstance(command, click.Group) and command is not cli:
         for below in command.list_commands(context):
             one = command.get_command(context, below)
@@ -193,9 +194,9 @@ def _item(what: str, meaning: str) -> str:
 
 def described(text: str) -> tuple[list[str], str]:
     """Return the paragraphs of a help text, and the example that is the last of them, without its word."""
-    told = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip())]
-    examples = [one.removeprefix("Example: ") for one in told if one.startswith("Example: ")]
-    return [one for one in told if not one.startswith("Example: ")], " ".join(examples)
+    before, _, example = text.partition("Example: ")
+    told = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", before.strip())]
+    return told, " ".join(example.split())
 
 
 def _see(names: list[str]) -> str:
