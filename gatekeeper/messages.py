@@ -3,6 +3,7 @@
 Whatever a template prints is escaped on the way out, so that no value can break a line or turn the writing round.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
 from markupsafe import Markup
 
-from gatekeeper.assets import folder
+from gatekeeper.assets import file, folder
 from gatekeeper.policy.answer import shown
 
+_NEXT_SECTION = re.compile(r"^(?:<a id=|##)", re.MULTILINE)
 _PUSH = ("push/*.j2", "reasons/GATE-[123]??.j2", "reasons/GATE-503.j2")
 """What the hooks say; these templates may use text, variables, `if` and `for` only."""
 
@@ -36,6 +38,15 @@ def explain(code: str) -> str | None:
     """Return the page of a code, as Markdown, or None when there is no such code."""
     page = folder("templates") / "explain" / f"{code}.md"
     return page.read_text("utf-8") if code.replace("-", "").isalnum() and page.is_file() else None
+
+
+def runbook(code: str) -> tuple[str, str] | None:
+    """Return where the operator's book tells of a code, and that section; None for a code that no operator meets."""
+    book = file("docs/operating.md").read_text("utf-8")
+    anchor = code.lower()
+    _, mark, rest = book.partition(f'<a id="{anchor}"></a>')
+    section = _NEXT_SECTION.split(rest.partition("### ")[2], maxsplit=1)[0].rstrip()
+    return (f"docs/operating.md#{anchor}", f"### {section}") if mark else None
 
 
 def title(code: str) -> str:

@@ -65,6 +65,7 @@ def _cause(news: str, known: Known, place: Place) -> dict[str, Any]:
         "code": cause.code,
         "about": messages.title(cause.code),
         "id": cause.id,
+        "runbook": (messages.runbook(cause.code) or (None,))[0],
         "since": datetime.fromtimestamp(int(known.seen), UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commands": [typed(("gatekeeper", "--gate", str(place.home.path), *argv)) for argv in choices(cause)],
         **{name: brief(text).translate(_HARMLESS) for name, text in said.items()},

@@ -16,8 +16,9 @@ _CODE = re.compile(r"(?:GATE-?)?([0-9]+)", re.IGNORECASE)
 
 @click.command("explain")
 @click.argument("code", required=False, shell_complete=completing.codes)
+@click.option("--runbook", is_flag=True, help="The operator's book on it: what you see, what settles it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-def explain(code: str | None, *, as_json: bool) -> None:
+def explain(code: str | None, *, runbook: bool, as_json: bool) -> None:
     """Say what CODE means, why the rule is there and what to do. Without CODE: list all codes.
 
     Example: gatekeeper explain GATE-402
@@ -27,8 +28,12 @@ def explain(code: str | None, *, as_json: bool) -> None:
         found: dict[str, object] = {"codes": [{"code": known, "title": title} for known, title in titles.items()]}
         text = "\n".join(f"{known}  {title}" for known, title in titles.items())
     else:
-        text = _page(code).rstrip("\n")
-        found = {"code": _spelled(code), "title": messages.title(_spelled(code)), "text": text}
+        page = _page(code).rstrip("\n")
+        place, section = messages.runbook(_spelled(code)) or (None, None)
+        text = page if place is None else f"{page}\n\nRunbook: {place}, or --runbook"
+        if runbook:
+            text = section or f"{page}\n\nNo operator meets this code: it is answered at the door."
+        found = {"code": _spelled(code), "title": messages.title(_spelled(code)), "text": text, "runbook": place}
     click.echo(json.dumps({"schema": 1, **found}) if as_json else text)
 
 

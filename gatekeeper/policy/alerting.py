@@ -170,6 +170,10 @@ _ABOUT_THE_GATE: dict[str, tuple[Argv, ...]] = {
     "GATE-404": (("status",), ("rollback", "-m", "…")),
     "GATE-501": (("config", "check"),),
     "GATE-502": (("status",), ("audit", "verify"), ("repair", "-m", "…")),
+    "GATE-503": (("status",), ("doctor",)),
+    "GATE-504": (("status",), ("doctor",)),
+    "GATE-505": (("doctor",),),
+    "GATE-506": (("status",), ("log", "-n", "20")),
 }
 
 

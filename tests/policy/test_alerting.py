@@ -150,7 +150,7 @@ def test_every_choice_is_a_command_with_what_it_needs() -> None:
     barred = replace(held, code="GATE-301")
     assert choices(barred) == choices(held), "its agent was removed: to try again changes nothing"
     assert choices(CONFLICT)[1] == ("resolve", "a")
-    assert choices(DISK) == (("status",),)
+    assert choices(DISK) == (("status",), ("doctor",))
 
 
 # Forward less than a day in all: an end that nobody could be told of for a day is forgotten.
