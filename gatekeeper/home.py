@@ -108,6 +108,11 @@ class Home:
         return self.var / "setup.json"
 
     @property
+    def space(self) -> Path:
+        """How much of the disk the gate took when it was measured last."""
+        return self.var / "space.json"
+
+    @property
     def edition(self) -> Path:
         """Which gatekeeper wrote this home last, and in which format."""
         return self.var / "edition.json"

@@ -11,7 +11,7 @@ from gatekeeper.commands.home import ASKER
 from gatekeeper.commands.lately import Lately
 from gatekeeper.commands.look import as_json, looking, print_json
 from gatekeeper.commands.paper import cells, command, entry, hued
-from gatekeeper.config.schema import MINUTE
+from gatekeeper.config.schema import GIB, MINUTE
 from gatekeeper.home import Home
 from gatekeeper.librarian import shape
 from gatekeeper.librarian.survey import Place, SiteState, Survey, survey
@@ -75,6 +75,9 @@ def _is_read() -> bool:
 def lines(seen: Survey, home: Home, new: Lately | None) -> Iterator[str]:
     """Yield the whole picture, complete without its colours, for a terminal as wide as this one."""
     yield from _gate(seen, home)
+    if seen.space:
+        taken, most = (f"{size / GIB:.1f} GiB" for size in (seen.space.used, seen.space.most))
+        yield from entry("disk", f"{taken} of {most} taken by releases, builds and logs")
     yield from _closed(seen)
     yield from _unheard(seen)
     for place in (place for place in seen.places if place.position is None):

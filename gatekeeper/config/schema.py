@@ -83,6 +83,8 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request without a change of state for so long alerts (GATE-506)."""
     free_disk: Size = GIB
     """Room that must be left on the gate's disk, or nothing is shipped (GATE-503)."""
+    max_disk: Size = 20 * GIB
+    """Room that releases, builds and logs may take; the oldest go first, never what is in use or the way back."""
     memory: Size = 2 * GIB
     """Memory of one build or check."""
     processes: Count = 512

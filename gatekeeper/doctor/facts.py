@@ -22,7 +22,7 @@ from gatekeeper.config.schema import Config
 from gatekeeper.doctor.finding import Facts, Programs, Reach
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening
+from gatekeeper.librarian import opening, space
 from gatekeeper.repo import git, hooks, lock
 from gatekeeper.repo.create import foreign_settings
 from gatekeeper.repo.git import Git
@@ -67,6 +67,7 @@ def gather(home: Home) -> Facts:
         above=_seen(home.path.parents),
         addressees=len(heard.people),
         alert_problems=heard.problems,
+        space=space.read(home),
         free=shutil.disk_usage(home.path).free,
         librarian=whose(lock.holder(home.path)),
         last_beat=last,

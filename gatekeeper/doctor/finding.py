@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
+from gatekeeper.librarian.space import Space
 from gatekeeper.setup.facts import Account, Running, Seen
 
 
@@ -76,6 +77,8 @@ class Facts:
     alert_problems: tuple[str, ...]
     """Its lines that are left out, a sentence each."""
     free: int
+    space: Space | None
+    """How much the gate took when it was measured last."""
     librarian: Running | None
     last_beat: float | None
     next_beat: float | None

@@ -82,6 +82,19 @@ def disk(facts: Facts) -> Iterator[Finding]:
     if facts.free < needed:
         text = f"{facts.free >> 20} MiB are free, fewer than limits.free_disk ({needed >> 20} MiB): nothing ships."
         yield Finding(Level.WRONG, "disk", text, f"du -xh --max-depth=2 {facts.home.path} | sort -h | tail")
+    if (taken := facts.space) is None:
+        return
+    parts = f"releases {_gib(taken.releases)}, builds {_gib(taken.builds)}, logs {_gib(taken.logs)}"
+    if taken.used > (most := facts.config.limits.max_disk):
+        text = f"What is in use takes {_gib(taken.used)} ({parts}), more than limits.max_disk ({_gib(most)})."
+        yield Finding(Level.NOTE, "disk", text, "In [limits]: a larger max_disk")
+    elif facts.free >= needed:
+        text = f"The disk has room: {_gib(facts.free)} free; {_gib(taken.used)} of {_gib(most)} taken ({parts})."
+        yield Finding(Level.FINE, "disk", text)
+
+
+def _gib(size: int) -> str:
+    return f"{size / (1 << 30):.1f} GiB"
 
 
 def librarian(facts: Facts) -> Iterator[Finding]:

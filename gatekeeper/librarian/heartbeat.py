@@ -15,7 +15,7 @@ from gatekeeper.librarian.act import act
 from gatekeeper.librarian.alarming import Alarmed
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.hands import Hands
-from gatekeeper.librarian.keeping import keep_house
+from gatekeeper.librarian.keeping import keep_house, make_room
 from gatekeeper.librarian.observe import observe
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason, Result
@@ -51,6 +51,7 @@ def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float, knock: tuple[
     """
     mind = Recollection()
     _note(gate, period)
+    make_room(gate)
     with closing(Checks(gate, mind, tell)) as checks:
         return _work(gate, Hands(mind, checks, cancel, tell, knock))
 

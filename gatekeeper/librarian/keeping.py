@@ -7,8 +7,9 @@ from pathlib import Path
 from gatekeeper.config.schema import DAY
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
+from gatekeeper.librarian import space
 from gatekeeper.repo import retention
-from gatekeeper.repo.export import remove, write_file
+from gatekeeper.repo.export import write_file
 from gatekeeper.ship import runs
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.sites import logs
@@ -24,6 +25,14 @@ def keep_house(gate: Gate) -> None:
         _prune_releases(gate)
         if _another_day(gate):
             _prune_old(gate)
+        space.bound(gate, _used(gate))
+
+
+def make_room(gate: Gate) -> None:
+    """Before anything is tried: where the disk has no room for a ship, let what is old go first."""
+    with suppress(OSError, GateError):
+        if space.short(gate):
+            space.bound(gate, _used(gate))
 
 
 def _another_day(gate: Gate) -> bool:
@@ -51,17 +60,20 @@ def _prune_old(gate: Gate) -> None:
 def _delete(paths: Iterable[Path], before: float) -> None:
     for path in paths:
         if path.lstat().st_mtime < before:
-            remove(path)
+            space.take_away(path)
 
 
 def _prune_releases(gate: Gate) -> None:
     """Keep the newest `keep_releases`, and whichever is live or still has a process in it."""
-    live = runs.load(gate.home.live_plan)
-    used = _in_use(gate.home.releases) | _planned(live)
+    used = _used(gate)
     folders = sorted(gate.home.releases.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
     for folder in folders[gate.config.gate.keep_releases :]:
         if folder.name not in used:
-            remove(folder)
+            space.take_away(folder)
+
+
+def _used(gate: Gate) -> set[str]:
+    return _in_use(gate.home.releases) | _planned(runs.load(gate.home.live_plan))
 
 
 def _planned(live: LivePlan | None) -> set[str]:

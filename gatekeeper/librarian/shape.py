@@ -3,6 +3,7 @@
 from typing import Any
 
 from gatekeeper.alerts.book import open_causes
+from gatekeeper.librarian.space import Space
 from gatekeeper.librarian.survey import SiteState, Survey
 from gatekeeper.librarian.waiting import waits_for
 from gatekeeper.model import Reason, Result
@@ -28,6 +29,7 @@ def of_survey(seen: Survey) -> dict[str, Any]:
         "sealed": {"reason": seen.sealed.reason, "since": seen.sealed.since} if seen.sealed else None,
         "closed_until": seen.closed.until if seen.closed else None,
         "enforcement": seen.mode,
+        "disk": _disk(seen.space) if seen.space else None,
         "tampering": list(seen.tampering),
         "alerts": {
             "open": [of_cause(cause) for cause in open_causes(seen.alerts)],
@@ -39,6 +41,10 @@ def of_survey(seen: Survey) -> dict[str, Any]:
         ],
         "sites": [of_site(site) for site in seen.sites],
     }
+
+
+def _disk(space: Space) -> dict[str, Any]:
+    return {"used": space.used, "max": space.most, "measured_at": utc(space.at)}
 
 
 def of_cause(cause: Cause) -> dict[str, Any]:

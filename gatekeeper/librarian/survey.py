@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from gatekeeper.alerts import book
 from gatekeeper.alerts.book import Page
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import doing, windows
+from gatekeeper.librarian import doing, space, windows
 from gatekeeper.librarian.arrival import Fresh, arrivals, imagined
 from gatekeeper.librarian.observe import known_results, present_release, requests_in
 from gatekeeper.librarian.recollection import Recollection
+from gatekeeper.librarian.space import Space
 from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
 from gatekeeper.model import FROZEN, RESULTS, SEALED, Oid, Ref, Release, RequestId, Result, State
@@ -67,6 +68,8 @@ class Survey:
     places: tuple[Place, ...]
     sites: tuple[SiteState, ...]
     mode: str
+    space: Space | None
+    """How much room the gate took when it was measured last."""
     alerts: Page
     at: float
     """The moment."""
@@ -93,6 +96,7 @@ def survey(gate: Gate) -> Survey:
         places=places(gate, refs),
         sites=_sites(gate),
         mode=gate.ledger.mode,
+        space=space.read(gate.home),
         alerts=book.read(gate.home.alerts),
         at=gate.clock(),
         late=_late(beat, gate.clock()),

@@ -72,6 +72,7 @@ WELL = Facts(
     above={Path("/srv"): seen(0o755, 0), Path("/"): seen(0o755, 0)},
     addressees=1,
     alert_problems=(),
+    space=None,
     free=1 << 40,
     librarian=Running(77, GATE),
     last_beat=NOW - 60,
