@@ -58,8 +58,9 @@ class Source:
 def init(folder: Path, given: tuple[str, ...]) -> None:
     """Make a gate in DIR, a new or empty folder.
 
+    Several repositories become one: --from shop=/srv/shop --from web=/srv/web#main.
+
     Example: gatekeeper init /srv/gate --from /srv/app#main
-    Example: gatekeeper init /srv/gate --from shop=/srv/shop --from web=/srv/web#main
     """
     _require_git()
     start = sources(given)

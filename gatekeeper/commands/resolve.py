@@ -12,14 +12,13 @@ from gatekeeper.commands.look import as_json, looking, print_json
 from gatekeeper.commands.show import find as find_request
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import survey
-from gatekeeper.model import RELEASE, Result
+from gatekeeper.librarian import dossier
+from gatekeeper.model import Result
 from gatekeeper.policy.answer import shown
 from gatekeeper.policy.wishes import NAMES
 from gatekeeper.repo import clone
 from gatekeeper.repo.clone import Clone, Merge
 from gatekeeper.repo.git import Git
-from gatekeeper.repo.merge import Conflict, merge
 
 
 @click.command("resolve")
@@ -59,28 +58,15 @@ def _place(request: str, into: str | None) -> Path:
 
 
 def _begin(gate: Gate, result: Result, place: Path) -> Clone:
-    wanted = _other_side(gate, result)
-    if wanted is None:
+    clash = dossier.clash(gate, result)
+    if clash is None:
         code = f" ({result.reason.code})" if result.reason else ""
         raise GateError(
             f"{result.id} is {result.state}{code} and in conflict with nothing: there is nothing to resolve.",
             hints=(f"gatekeeper show {result.id}",),
         )
+    wanted = Merge(result.id, result.tip, clash.against, clash.other)
     return clone.begin(str(gate.home.repo), place, wanted, _message(gate, result, wanted))
-
-
-def _other_side(gate: Gate, result: Result) -> Merge | None:
-    """Return `release`, or the first request ahead in the queue, with which it is in conflict."""
-    refs = gate.git.refs()
-    release = refs[RELEASE]
-    if not result.state.final and isinstance(merge(gate.git, release, result.tip), Conflict):
-        return Merge(result.id, result.tip, "release", release)
-    queue = [place for place in survey.places(gate, refs) if place.position is not None]
-    own = next((place.position for place in queue if place.result.id == result.id), None)
-    ahead = [place.result for place in queue if own is not None and (place.position or own) < own]
-    rivals = (other for other in ahead if isinstance(merge(gate.git, other.tip, result.tip), Conflict))
-    rival = next(rivals, None)
-    return None if rival is None else Merge(result.id, result.tip, f"request {rival.id}", rival.tip)
 
 
 def _message(gate: Gate, result: Result, wanted: Merge) -> str:

@@ -1,5 +1,6 @@
 """`gatekeeper show ID`: everything the gate knows of one request."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,22 @@ import click
 
 from gatekeeper.commands import completing
 from gatekeeper.commands.look import as_json, looking, mark, print_json
+from gatekeeper.commands.paper import command, cut, entry, hued, width, wrapped
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import shape, survey
-from gatekeeper.model import RequestId, Result
-from gatekeeper.policy.answer import shown, typed
+from gatekeeper.librarian.dossier import Checked, Clash, Dossier, dossier
+from gatekeeper.model import Outcome, RequestId, Result, State
+from gatekeeper.policy.answer import shown
+from gatekeeper.policy.settling import awaited, ways
 from gatekeeper.policy.texts import nearest
-from gatekeeper.repo import records
-from gatekeeper.repo.records import Written
+from gatekeeper.policy.times import ago, told
 
-_LOOK_BACK = 5000
-_LOG_LINES = 40
+_LABEL = 10
+_LOG_SHOWN = 20
+_MOST_LINES = 40
+"""Of conflicts."""
+_HUES = {State.BLOCKED: "red", State.HELD: "yellow"}
 
 
 @click.command("show")
@@ -26,19 +32,19 @@ _LOG_LINES = 40
 @as_json
 @click.pass_obj
 def show(folder: Path, request: str, *, as_json: bool) -> None:
-    """Show one request. What it asks, where it stands and why, what it changes, its records.
+    """Show one request. What it asks, where it stands, why, and what would change that.
+
+    Then what it changes, its conflict, its checks with the end of their logs, and its records.
 
     Example: gatekeeper show fix-42
     """
     with looking(folder) as gate:
         result = find(gate, request)
-        told = _records(gate, result.id)
-        changed = _diffstat(gate, result)
-        log = _log(gate, told)
+        found = dossier(gate, result)
     if as_json:
-        print_json(**_json(result, told, changed, log))
+        print_json(**_json(found))
         return
-    for line in _lines(result, told, changed, log):
+    for line in _lines(found, time.time()):
         click.echo(line)
 
 
@@ -53,7 +59,8 @@ def find(gate: Gate, name: str) -> Result:
     raise GateError(f"There is no request {shown(name)!r}.", hints=hints, exit=Exit.NOT_FOUND)
 
 
-def _json(result: Result, told: list[Written], changed: str, log: list[str]) -> dict[str, Any]:
+def _json(found: Dossier) -> dict[str, Any]:
+    result, clash = found.result, found.clash
     return {
         **shape.of_request(result, None),
         "attempt": result.attempt,
@@ -66,69 +73,122 @@ def _json(result: Result, told: list[Written], changed: str, log: list[str]) -> 
         "version": result.version,
         "updated_at": result.updated_at,
         "not_before": result.not_before,
-        "reason": shape.of_reason(result.reason),
         "rests_on": result.rests_on,
-        "diffstat": changed,
-        "log": log,
+        "awaits": awaited(result) or None,
+        "diffstat": found.diffstat,
+        "conflict": _conflict_json(found, clash) if clash else None,
+        "checks": [_check_json(check) for check in found.checks],
+        "log": list(found.log),
         "records": [
             {"at": w.record.at, "event": w.record.event, "subject": w.record.subject, "actor": w.record.actor.name}
-            for w in told
+            for w in found.records
         ],
     }
 
 
-def _lines(result: Result, told: list[Written], changed: str, log: list[str]) -> Iterator[str]:
-    ask, agent = result.ask, result.agent
+def _conflict_json(found: Dossier, clash: Clash) -> dict[str, Any]:
+    files = [{"path": path, "regions": [list(lines) for lines in found.regions[path]]} for path in clash.found.paths]
+    return {"against": clash.against, "commit": clash.other, "files": files}
+
+
+def _check_json(check: Checked) -> dict[str, Any]:
+    said = check.verdict
+    return {
+        "name": check.job.name.name,
+        "kind": str(check.job.name.kind),
+        "site": check.job.name.site,
+        "outcome": str(said.outcome) if said else None,
+        "seconds": round(said.seconds, 3) if said else None,
+        "at": said.at if said else None,
+        "flaky": said.flaky if said else False,
+        "log": list(check.log),
+    }
+
+
+def _lines(found: Dossier, now: float) -> Iterator[str]:
+    yield from _standing(found.result, now)
+    yield from _asked(found.result, now)
+    if found.diffstat:
+        yield ""
+        yield from (cut(shown(line), width()) for line in found.diffstat.splitlines())
+    if found.clash:
+        yield from _conflict(found, found.clash)
+    yield from _checks(found, now)
+    if found.records:
+        yield ""
+    for written in found.records:
+        record = written.record
+        yield from entry(f"{record.at}  {record.event:<10}", shown(record.subject), indent=34)
+
+
+def _standing(result: Result, now: float) -> Iterator[str]:
     where = f" in {result.version}" if result.version else ""
-    yield f"request   {result.id}  {mark(result.state)}{where}"
+    state = f"{hued(mark(result.state), _HUES.get(result.state))}{where}"
+    yield f"{'request':<{_LABEL}}{result.id}  {state}, {ago(result.updated_at, now)}"
     if result.reason:
-        yield f"reason    {result.reason.code} {shown(result.reason.text)}"
-        yield from (f"          -> {shown(typed(argv))}" for argv in result.reason.next)
-    yield f"intent    {shown(ask.intent)}"
-    yield f"agent     {shown(agent.name)} ({agent.assurance})"
-    yield f"surface   {', '.join(ask.surfaces) or '-'}"
-    yield f"artifact  {shown(ask.artifact)}    bump {ask.bump}"
+        yield from _pair("reason", f"{result.reason.code} {shown(result.reason.text)}")
+    yield from _pair("awaits", awaited(result)) if awaited(result) else ()
+    for way in ways(result):
+        yield from command(("gatekeeper", *way.argv), way.does, indent=_LABEL)
+    if result.reason and result.reason.next and result.reason.next[0][0] != "gatekeeper":
+        yield from _pair("agent's", "what its agent was told to do:")
+        for argv in result.reason.next:
+            yield from command(argv, indent=_LABEL)
+
+
+def _asked(result: Result, now: float) -> Iterator[str]:
+    ask, agent = result.ask, result.agent
+    yield from _pair("intent", shown(ask.intent))
+    yield from _pair("agent", f"{shown(agent.name)} ({agent.assurance})")
+    yield from _pair("surface", ", ".join(ask.surfaces) or "-")
+    yield from _pair("artifact", f"{shown(ask.artifact)}, bump {ask.bump}")
     if ask.urgency:
-        yield f"urgency   {shown(ask.urgency)}  (recorded; it changes no order)"
+        yield from _pair("urgency", f"{shown(ask.urgency)}  (recorded; it changes no order)")
     if ask.depends_on:
-        yield f"needs     {ask.depends_on}"
-    yield f"tip       {result.tip}  attempt {result.attempt}, filed {result.filed_at}"
+        yield from _pair("needs", ask.depends_on)
+    if ask.try_only:
+        yield from _pair("try", "it asked to be verified, never to be shipped")
+    yield from _pair("tip", f"{result.tip}, attempt {result.attempt}")
+    yield from _pair("filed", told(result.filed_at, now))
     if result.not_before:
-        yield f"until     {result.not_before}"
-    if changed:
+        yield from _pair("until", f"{told(result.not_before, now)}: nothing can change before")
+
+
+def _pair(label: str, text: str) -> Iterator[str]:
+    return entry(label, text, indent=_LABEL)
+
+
+def _conflict(found: Dossier, clash: Clash) -> Iterator[str]:
+    yield ""
+    yield f"CONFLICT  with {clash.against}, {clash.other[:12]}"
+    for path in clash.found.paths:
+        yield from (f"  {line}" for line in wrapped(shown(path), width() - 2))
+        lines = [line for region in found.regions[path] for line in region]
+        yield from (cut(f"    {shown(line)}", width()) for line in lines[:_MOST_LINES])
+        if len(lines) > _MOST_LINES:
+            yield f"    … {len(lines) - _MOST_LINES} more lines"
+        if not lines:
+            yield "    no lines to compare: one side deleted it, renamed it, or it is no text"
+
+
+def _checks(found: Dossier, now: float) -> Iterator[str]:
+    if found.checks:
         yield ""
-        yield from (shown(line) for line in changed.splitlines())
-    if log:
+    red, silent = False, "no longer kept" if found.result.state.final else "not run yet on `release` as it is now"
+    for check in found.checks:
+        said = check.verdict
+        ended = f"{said.outcome} in {said.seconds:.1f} s, {ago(said.at, now)}" if said else silent
+        flaky = ", and something else before" if said and said.flaky else ""
+        failed = said is not None and said.outcome is not Outcome.PASSED
+        label, hue = ("CHECK", "red") if failed else ("check", None)
+        yield from entry(label, f"{check.job.name}: {ended}{flaky}", hue=hue, indent=_LABEL)
+        yield from _printed(check.log) if failed else ()
+        red = red or failed
+    if found.log and not red:
         yield ""
-        yield f"the end of what the check printed ({len(log)} lines):"
-        yield from (f"  | {shown(line)}" for line in log)
-    if told:
-        yield ""
-    yield from (f"{w.record.at}  {w.record.event:<10} {shown(w.record.subject)}" for w in told)
+        yield "the check that blocked it printed at its end:"
+        yield from _printed(found.log)
 
 
-def _records(gate: Gate, request: RequestId) -> list[Written]:
-    """Return the records that name the request, oldest first."""
-    return [w for w in records.walk(gate.git, limit=_LOOK_BACK) if _names(w, request)][::-1]
-
-
-def _names(written: Written, request: RequestId) -> bool:
-    data = written.record.data
-    listed = [landing.get("id") for landing in data.get("requests", [])]
-    return request in (data.get("id"), *data.get("ids", []), *data.get("takes_out", []), *listed)
-
-
-def _diffstat(gate: Gate, result: Result) -> str:
-    base = gate.git.run("merge-base", "refs/heads/release", result.tip, allowed=(0, 1, 128)).text
-    if not base or base == result.tip:
-        return ""
-    return gate.git.text("diff", "--stat=78", "--no-ext-diff", "--no-textconv", base, result.tip, "--")
-
-
-def _log(gate: Gate, told: list[Written]) -> list[str]:
-    """Return the end of the output of the check that last blocked it, if it is still kept."""
-    names = [w.record.data.get("log") for w in told if w.record.event == "blocked"]
-    path = gate.home.logs / str(names[-1]) if names and names[-1] else None
-    if path is None or not path.is_file():
-        return []
-    return path.read_text("utf-8", "replace").splitlines()[-_LOG_LINES:]
+def _printed(log: tuple[str, ...]) -> Iterator[str]:
+    yield from (cut(f"  | {shown(line)}", width()) for line in log[-_LOG_SHOWN:])

@@ -24,6 +24,13 @@ def jobs(gate: Gate, release: Release, tip: Oid) -> tuple[Job, ...]:
     return tuple(job for job in _jobs(gate, merged.tree, mind) if job.key not in shared)
 
 
+def shipped_jobs(gate: Gate, commit: Oid, landed: int) -> tuple[Job, ...]:
+    """Return the jobs of what went live with a commit, that what was live before, `landed` requests back, had not."""
+    mind, before = Recollection(), gate.git.resolve(f"{commit}~{landed}^{{tree}}")
+    shared = {job.key for job in _jobs(gate, before, mind)} if before is not None else set()
+    return tuple(job for job in _jobs(gate, gate.git.tree_of(commit), mind) if job.key not in shared)
+
+
 def _jobs(gate: Gate, tree: Oid, mind: Recollection) -> tuple[Job, ...]:
     place = ground(gate, tree, mind)
     builds = making.builds(gate.config, place)

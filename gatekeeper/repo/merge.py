@@ -61,6 +61,19 @@ def hunks(git: Git, found: Conflict, path: str) -> tuple[tuple[int, int], ...]:
     return tuple(places)
 
 
+def regions(git: Git, found: Conflict, path: str) -> tuple[tuple[str, ...], ...]:
+    """Return the lines of each conflict in a file, with its marks as a merge leaves them."""
+    entry = next((entry for entry in git.entries(found.tree, path) if entry.type == "blob"), None)
+    places, region = list[tuple[str, ...]](), list[bytes]()
+    for line in git.read(entry.oid).split(b"\n") if entry is not None else []:
+        if region or _OURS.fullmatch(line):
+            region.append(line)
+        if region and _THEIRS.fullmatch(line):
+            places.append(tuple(one.decode("utf-8", "surrogateescape") for one in region))
+            region = []
+    return tuple(places)
+
+
 def _words(said: bytes) -> list[str]:
     return [word for word in said.decode("utf-8", "surrogateescape").split("\0") if word]
 
