@@ -13,6 +13,7 @@ import click
 
 from gatekeeper import process
 from gatekeeper.commands.home import gate_in
+from gatekeeper.commands.look import as_json, print_json
 from gatekeeper.commands.plain import plain
 from gatekeeper.commands.under_way import under_way
 from gatekeeper.errors import Exit
@@ -40,16 +41,24 @@ def run(folder: Path) -> None:
 
 @click.command("tick")
 @click.option("--dry-run", is_flag=True, help="Print the steps and why, and change nothing.")
+@as_json
 @click.pass_obj
-def tick(folder: Path, *, dry_run: bool) -> None:
+def tick(folder: Path, *, dry_run: bool, as_json: bool) -> None:
     """Do one heartbeat and print what it did. Exit status 1 when something needs a person.
 
     Example: gatekeeper --gate /srv/gate tick --dry-run
     """
     home = gate_in(folder)
     if dry_run:
-        _foretell(home)
+        _foretell(home, as_json=as_json)
         return
+    did = list[str]()
+
+    def tell(said: str) -> None:
+        did.append(said)
+        if not as_json:
+            line.above(partial(click.echo, plain(said)))
+
     with (
         under_way("taking the lock") as line,
         opening.locked(home) as held,
@@ -57,8 +66,12 @@ def tick(folder: Path, *, dry_run: bool) -> None:
         closing(Cancel()) as brake,
     ):
         bell.arm(brake)
-        ended = loop.beat_once(home, held, brake, tell=lambda said: line.above(partial(click.echo, plain(said))))
-    click.echo(plain(f"at rest: {ended.rest}"))
+        ended = loop.beat_once(home, held, brake, tell=tell)
+    if as_json:
+        alarms = [{"code": alarm.code, "text": alarm.text} for alarm in ended.alarms]
+        print_json(did=did, rest=ended.rest, alarms=alarms)
+    else:
+        click.echo(plain(f"at rest: {ended.rest}"))
     for alarm in ended.alarms:
         click.echo(plain(f"error: {alarm.code} {alarm.text}"), err=True)
     if bell.stop.thrown:
@@ -67,9 +80,12 @@ def tick(folder: Path, *, dry_run: bool) -> None:
         raise click.exceptions.Exit(Exit.FAILED)
 
 
-def _foretell(home: Home) -> None:
+def _foretell(home: Home, *, as_json: bool) -> None:
     with opening.for_reading(home) as gate:
         lines = foresee(gate)
+    if as_json:
+        print_json(steps=list(lines))
+        return
     for line in lines:
         click.echo(plain(line))
     click.echo("nothing was changed")
