@@ -14,7 +14,10 @@ from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.look import as_json, print_json
 from gatekeeper.config import load
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.setup import carry, names, record
+from gatekeeper.home import Home
+from gatekeeper.librarian import opening
+from gatekeeper.librarian.door import ourselves
+from gatekeeper.setup import carry, leave, names, record
 from gatekeeper.setup.blockers import Blocker
 from gatekeeper.setup.facts import look
 from gatekeeper.setup.ground import ground, with_agents
@@ -30,10 +33,11 @@ from gatekeeper.setup.wishes import Ground, Start, wishes
 )
 @click.option("--apply", is_flag=True, help="Carry it out; needs root.")
 @click.option("--undo", "back", is_flag=True, help="Take back what setup made; with --apply for real.")
+@click.option("--leave", "ends", is_flag=True, help="End the gate: sites go on under pm2, repo.git is an ordinary one.")
 @click.option("--agents", "more", metavar="A,B", default="", help="Agents to add to sites.toml, each a Unix user.")
 @as_json
 @click.pass_obj
-def setup(folder: Path, *, name: str | None, apply: bool, back: bool, more: str, as_json: bool) -> None:
+def setup(folder: Path, *, name: str | None, apply: bool, back: bool, ends: bool, more: str, as_json: bool) -> None:
     """Make the enforced set-up: own users for the Librarian and the sites, doors, units. Prints the plan.
 
     What holds already is marked; run again it changes nothing.
@@ -42,6 +46,9 @@ def setup(folder: Path, *, name: str | None, apply: bool, back: bool, more: str,
     """
     home = gate_in(folder)
     made = record.read(home)
+    if ends:
+        _leave(home, made, apply=apply, as_json=as_json)
+        return
     place = ground(home, load.load(home.sites_toml), _name(name, made))
     if apply and os.geteuid() != 0:
         raise _not_root()
@@ -94,6 +101,28 @@ def _back(place: Ground, made: Made | None, *, apply: bool, as_json: bool) -> No
         return
     for line in _undo_lines(way, done=apply):
         click.echo(line)
+
+
+def _leave(home: Home, made: Made | None, *, apply: bool, as_json: bool) -> None:
+    """End the gate as whoever owns it; `--undo` then takes back what root made."""
+    told, config = leave.apps(home), opening.in_force(home).config
+    if apply:
+        leave.leave(home, by=ourselves())
+    then = [shlex.join(argv) for argv in leave.then(home, config, set_up=made is not None)]
+    if as_json:
+        print_json(applied=apply, file=str(leave.file(home)), sites=[app["name"] for app in told["apps"]], then=then)
+        return
+    mark = "done " if apply else "do   "
+    click.echo(f"{mark}  {leave.file(home)} for pm2, mode 0600; values of env files are in it, and hidden here")
+    if not apply:
+        click.echo("\n".join(f"         | {line}" for line in leave.shown(told, config).splitlines()))
+    click.echo(f"{mark}  the gate is sealed: it runs, ships and takes nothing any more (gatekeeper thaw --unseal)")
+    click.echo(f"{mark}  {home.repo} is an ordinary repository: hooks and hidden refs go, history and audit log stay")
+    click.echo("stays  live/current with the releases, data and keys; the sites are not touched")
+    for command in then:
+        click.echo(f"next   {command}")
+    if not apply:
+        click.echo(f"Nothing was changed. Carry it out: gatekeeper --gate {home.path} setup --leave --apply")
 
 
 def _say_nothing_made(*, as_json: bool) -> None:

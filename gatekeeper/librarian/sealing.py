@@ -12,7 +12,7 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.librarian import doors, opening
-from gatekeeper.model import NO_OID, SEALED, SHIPPING, Actor
+from gatekeeper.model import NO_OID, RELEASE, SEALED, SHIPPING, Actor, Oid
 from gatekeeper.repo import create, edition, frozen, hooks
 from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.git import Change
@@ -56,8 +56,11 @@ def unseal(home: Home, token: Lock, *, by: Actor, reason: str) -> bool:
             return False
         if edition.read(home) is None:  # `setup --leave` has made the repository an ordinary one
             create.configure(gate.git)
+            (home.repo / "hooks").mkdir(exist_ok=True)
             hooks.install(home.path)
             edition.write(home)
+            if gate.git.resolve(create.PLACEHOLDER) is None:
+                gate.ledger.move(create.placeholder(Oid(gate.git.text("rev-parse", RELEASE))))
         gate.ledger.move(Change(SEALED, commit, NO_OID))
         gate.ledger.record("unsealed", reason, actor=by, message=reason)
         gate.ledger.commit("unsealed")

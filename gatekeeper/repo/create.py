@@ -6,6 +6,7 @@ from pathlib import Path
 from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.model import NO_OID, RELEASE, TAGS, Oid, Ref
+from gatekeeper.repo.export import remove
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 
@@ -59,6 +60,14 @@ def configure(git: Git, obsolete: Iterable[str] = ()) -> None:
         git.run("config", "--add", name, value)
     git.run("config", "gpg.ssh.allowedSignersFile", str(git.folder.parent / "keys" / "allowed_signers"))
     _make_history_known(git.folder)
+
+
+def release(git: Git) -> None:
+    """Take from a repository what made it a gate's: anybody may push to it again who may write there."""
+    for name in dict.fromkeys(name for name, _ in SETTINGS if name != "gpg.format"):
+        git.run("config", "--unset-all", name, allowed=(0, 5))
+    (git.folder / "objects" / "info" / "alternates").unlink(missing_ok=True)
+    remove(git.folder / "known")
 
 
 def foreign_settings(git: Git, settings: Iterable[tuple[str, str]] = SETTINGS) -> tuple[str, ...]:
