@@ -61,8 +61,12 @@ def present(config: Config, ground: Ground) -> dict[str, Site]:
 
 
 def builds(config: Config, ground: Ground) -> tuple[Work, ...]:
-    """Return the builds of this tree, in the order of the file."""
-    return tuple(work for build in config.builds for work in _spread(build, Kind.BUILD, config, ground, ()))
+    """Return the builds of this tree, in the order of the file; one that would see nothing of it is none of its builds.
+
+    A check that would see nothing is run all the same: it must not be possible to delete one's way past it.
+    """
+    here = (build for build in config.builds if build.per_site or any(map(ground.has, build.paths)))
+    return tuple(work for build in here for work in _spread(build, Kind.BUILD, config, ground, ()))
 
 
 def checks(config: Config, ground: Ground, built: Mapping[str, str], made: Iterable[Work]) -> tuple[Work, ...]:

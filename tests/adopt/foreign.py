@@ -24,7 +24,7 @@ const server = http.createServer((request, response) => {
   if (stopping) response.setHeader('connection', 'close');
   if (request.url === '/health') { response.statusCode = %(health)s; return response.end('ok'); }
   if (request.url === '/write') fs.writeFileSync('uploads/written', process.env.GATE_VERSION || 'theirs');
-  response.end(JSON.stringify({version: process.env.GATE_VERSION, home: process.env.PM2_HOME,
+  response.end(JSON.stringify({version: process.env.GATE_VERSION || 'theirs', home: process.env.PM2_HOME,
     secret: process.env.SESSION_SECRET, cwd: process.cwd(), args: process.argv.slice(2),
     uploads: fs.existsSync('uploads') ? fs.readdirSync('uploads').sort() : null}));
 });

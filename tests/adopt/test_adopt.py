@@ -142,7 +142,7 @@ def test_one_site_is_taken_and_nothing_else_touched(place: Foreign) -> None:
     assert (shop["version"], shop["secret"], shop["args"]) == ("v0.1.0", "top secret of shop", ["--fast"])
     assert shop["uploads"] == [".gitkeep", "a.jpg"]
     assert (place.root / "srv" / "shop" / "uploads").readlink() == place.gate.home.data / "shop" / "uploads"
-    assert place.gate.ask("web").get("version") is None
+    assert place.gate.ask("web")["version"] == "theirs"
     beat = place.gate.cli("tick")
     assert beat.returncode == 0, beat.stderr
     assert place.states() == {"shop": "stopped", "shop-admin": "online", "web": "online"}
@@ -158,7 +158,7 @@ def test_a_site_that_fails_here_runs_again_there(place: Foreign) -> None:
     assert "shop-admin runs as before, in its old pm2." in done.stderr
     assert place.states() == {"shop": "stopped", "shop-admin": "online", "web": "online"}
     place_until_answers(place, "shop-admin")
-    assert place.gate.ask("shop-admin").get("version") is None
+    assert place.gate.ask("shop-admin")["version"] == "theirs"
     assert place.gate.target().pm2.processes() == ours
 
 

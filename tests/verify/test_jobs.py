@@ -65,6 +65,19 @@ def test_a_site_that_is_not_in_the_tree_has_no_jobs() -> None:
     assert set(keys(here)) == {"deps of shop", "unit of shop", "lint", "boot of shop"}
 
 
+def test_a_build_that_would_see_nothing_is_none_and_a_check_is_run_all_the_same() -> None:
+    tables = {
+        "builds": [{"name": "deps", "run": ["make"], "paths": ["api"], "cwd": "api", "outputs": ["node_modules"]}],
+        "checks": [{"name": "api", "run": ["true"], "paths": ["api"], "cwd": "api"}],
+        "sites": {"api": {"path": "api", "script": "s.js"}},
+    }
+    config = from_tables(tables, file="sites.toml")
+    nowhere = Ground({".": Oid("9")}, "node 20", "bubblewrap")
+    assert jobs.builds(config, nowhere) == ()
+    assert [str(work.job.name) for work in jobs.checks(config, nowhere, {}, ())] == ["api"]
+    assert len(jobs.builds(config, replace(nowhere, oids={"api": Oid("1")}))) == 1
+
+
 def test_without_a_sandbox_no_site_is_booted_beside_the_live_one() -> None:
     assert set(keys(replace(GROUND, sandbox="none"))) == KEYS - {"boot of shop", "boot of web"}
 
