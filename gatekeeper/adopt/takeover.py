@@ -123,15 +123,18 @@ def take(gate: Gate, old: Old, name: SiteName, known: Known) -> tuple[protocol.O
         outcome = protocol.ship(mine, replace(made, live=live, intents=(f"{name} is taken over from pm2",)))
     finally:
         away = gap.close()
-        if not isinstance(outcome, Shipped):
+        if not isinstance(outcome, Shipped) and known.running:
             old.start(ids)
     return outcome, away
 
 
 def ids_of(old: Old, known: Known) -> tuple[int, ...]:
-    """Return pm2's ids of a site of theirs: exactly this name, program and folder. Raises GATE-504 when it has none."""
+    """Return pm2's ids of a site of theirs: exactly this name, program and folder; none when that pm2 is down.
+
+    Raises GATE-504 when it is up and has none.
+    """
     found = old.ids(known.called, known.script, known.cwd)
-    if not found:
+    if not found and old.family():
         raise GateError(
             f'pm2 has no process "{known.called}" of {known.script} any more.',
             code="GATE-504",

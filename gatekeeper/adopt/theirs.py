@@ -38,6 +38,7 @@ class Theirs:
     max_memory_restart: int | None
     variables: Variables
     node: str
+    running: bool
     remarks: tuple[str, ...] = ()
 
 
@@ -75,6 +76,11 @@ def _site(name: str, called: str, group: Sequence[Mapping[str, Any]], shell: Map
     remarks = [f"pm2 {what} (`{key}`); the gate does not." for key, what in _OTHERWISE.items() if env.get(key)]
     if env.get("autorestart") is False:
         remarks.append("pm2 leaves it ended when it ends (`autorestart`); the gate's starts it again.")
+    running = any(_env(one).get("status") in ("online", "launching") for one in group)
+    if not running:
+        remarks.append(
+            f"it is {env.get('status') or 'not running'} in pm2; the gate will run it. Leave its section out if not."
+        )
     return Theirs(
         name=name,
         called=called,
@@ -93,6 +99,7 @@ def _site(name: str, called: str, group: Sequence[Mapping[str, Any]], shell: Map
         max_memory_restart=env.get("max_memory_restart") if isinstance(env.get("max_memory_restart"), int) else None,
         variables=split(kept, app=called, shell=shell),
         node=str(env.get("node_version") or ""),
+        running=running,
         remarks=tuple(remarks),
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper.adopt.draft import Draft
+from gatekeeper.adopt.theirs import Theirs
 from gatekeeper.config.load import check, from_tables
 from gatekeeper.config.problems import ConfigProblems, dotted
 from gatekeeper.config.schema import Build
@@ -83,8 +84,14 @@ def _note(home: Home, pm2_home: Path, drafts: Sequence[Draft], new: Sequence[Dra
     for draft in drafts:
         theirs = draft.theirs
         if theirs.name in fresh or theirs.name in kept:
-            kept[theirs.name] = Known(theirs.called, theirs.script, theirs.cwd)
+            kept[theirs.name] = _known(theirs, kept.get(theirs.name))
     adoption.write(home, Book(str(pm2_home), kept))
+
+
+def _known(theirs: Theirs, before: Known | None) -> Known:
+    """Keep that it ran: an adoption that was killed may have stopped it."""
+    running = theirs.running or (before is not None and before.running)
+    return Known(theirs.called, theirs.script, theirs.cwd, running)
 
 
 def _env_file(home: Home, draft: Draft) -> Path | None:

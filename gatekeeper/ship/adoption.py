@@ -23,6 +23,8 @@ class Known:
     called: str
     script: str
     cwd: str
+    running: bool = True
+    """Whether it ran when it was drafted: what was stopped there is not started there."""
 
 
 @dataclass(frozen=True, slots=True)

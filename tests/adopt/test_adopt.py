@@ -9,6 +9,7 @@ import pytest
 from faults.crash import strike
 
 from adopt.foreign import Foreign, app, foreign, server
+from gatekeeper.adopt.theirs import take_apart
 from gatekeeper.config import load
 
 pytestmark = pytest.mark.usefixtures("drafted")
@@ -115,6 +116,17 @@ def test_a_name_is_matched_whole(place: Foreign) -> None:
     done = place.adopt("--apply", "shop-admi")
     assert done.returncode == 3
     assert 'Did you mean "shop-admin"? Names are matched whole.' in done.stderr
+
+
+def test_what_is_stopped_in_pm2_is_said_to_be() -> None:
+    entry = {
+        "name": "old",
+        "pm_id": 4,
+        "pm2_env": {"status": "stopped", "pm_cwd": "/srv/old", "pm_exec_path": "/srv/old/a.js"},
+    }
+    sites, passed_over = take_apart([entry], {})
+    assert (sites[0].running, passed_over) == (False, [])
+    assert "it is stopped in pm2; the gate will run it." in sites[0].remarks[0]
 
 
 def test_a_foreign_port_is_refused_before_anything_is_touched(place: Foreign) -> None:

@@ -158,7 +158,7 @@ def nginx(gate: Gatehouse) -> Iterator[None]:
     user = "user root;" if os.geteuid() == 0 else ""
     conf = f"daemon off; {user} pid {folder}/pid; events {{}} http {{ access_log off; {scratch} {server} }}"
     (folder / "nginx.conf").write_text(conf)
-    argv = [NGINX, "-c", folder / "nginx.conf", "-p", folder, "-e", folder / "errors"]
+    argv = [NGINX, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", f"{folder}/errors"]
     with subprocess.Popen(argv) as process:
         try:
             until(lambda: hears(gate.ports["pages"]), (folder / "errors").read_text)
