@@ -68,9 +68,13 @@ def first_parents(git: Git, head: Oid, *, until: Oid | None = None) -> tuple[Oid
 
 
 def saying(git: Git, head: str, event: str) -> tuple[Stored, ...]:
-    """Return the records of a log that may be of an event, oldest first: their messages say no less."""
+    """Return the records of a log that may be of an event, oldest first: their messages say no less.
+
+    None of a log with an object that is missing: that is for the chain's reader to tell.
+    """
     args = ("rev-list", "--first-parent", "--reverse", f"--grep=^{event}: ", head)
-    oids = tuple(Oid(line) for line in git.text(*args, env=_PLAIN).splitlines())
+    done = git.run(*args, env=_PLAIN, allowed=(0, 128))
+    oids = tuple(Oid(line) for line in done.text.splitlines()) if done.ok else ()
     found = read(git, oids)
     return tuple(found[oid] for oid in oids if oid in found)
 

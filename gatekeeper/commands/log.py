@@ -1,6 +1,5 @@
 """`gatekeeper log`: the audit log, newest first, or as it grows."""
 
-import time
 from pathlib import Path
 
 import click
@@ -10,9 +9,11 @@ from gatekeeper.model import Oid
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo import records
 from gatekeeper.repo.git import Git
+from gatekeeper.repo.notice import Notice
 from gatekeeper.repo.records import Written
 
-_GLANCE = 0.5
+_UNNOTICED, _BLIND = 10.0, 0.5
+"""Seconds between two looks: where the kernel tells that the log has grown, and where it does not."""
 
 
 @click.command("log")
@@ -43,15 +44,16 @@ def log(folder: Path, *, lines: int, follow: bool, as_json: bool) -> None:
 
 def _follow(git: Git, found: list[Written], *, as_json: bool) -> None:
     seen: Oid | None = None
-    while True:
-        for written in reversed(found):
-            if as_json:
-                print_json(**_json(written))
-            else:
-                click.echo(_line(written))
-            seen = written.oid
-        time.sleep(_GLANCE)
-        found = list(records.walk(git, since=seen))
+    with Notice(git.folder) as notice:
+        while True:
+            for written in reversed(found):
+                if as_json:
+                    print_json(**_json(written))
+                else:
+                    click.echo(_line(written))
+                seen = written.oid
+            notice.wait(_UNNOTICED if notice.works else _BLIND)
+            found = list(records.walk(git, since=seen))
 
 
 def _json(written: Written) -> dict[str, object]:

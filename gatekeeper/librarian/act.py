@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from gatekeeper import messages
 from gatekeeper.config.schema import DAY
@@ -14,6 +14,7 @@ from gatekeeper.librarian.observe import known_results, runs_digest, version_of
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
 from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, RESULTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State
+from gatekeeper.policy import repair
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step
 from gatekeeper.policy.why import Why
@@ -219,7 +220,8 @@ def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
         told = f"{result.id}: {reason.code} {reason.text}" if reason else result.id
         log = step.verdict.log if step.verdict else None
         code = reason.code if reason else None
-        gate.ledger.record(event, told[:300], id=result.id, tip=result.tip, code=code, log=log)
+        rule: dict[str, Any] = {"code": code, "rests_on": dict(step.rests_on)}
+        gate.ledger.record(event, told[:300], id=result.id, tip=result.tip, log=log, **rule)
         line = f"{event}: {told}"
     gate.ledger.commit(f"{result.id} {step.state}")
     if line:  # told once it is so
@@ -233,7 +235,8 @@ def _in_words(why: Reason | Why | None) -> Reason | None:
 
 def _expire(gate: Gate, result: Result, tell: Tell) -> None:
     days = round(gate.config.gate.request_ttl / DAY, 1)
-    reason = Reason("GATE-410", messages.reason("GATE-410", state=result.state, days=f"{days:g}"))
+    text = messages.reason("GATE-410", state=result.state, days=f"{days:g}")
+    reason = Reason("GATE-410", text, repair.mend(result.id))
     gate.ledger.record("expired", f"{result.id}: {reason.text}", id=result.id, tip=result.tip, code=reason.code)
     gate.ledger.result(replace(result, state=State.EXPIRED, reason=reason, rests_on={}))
     gate.ledger.move(*filing.keep(gate, result), _gone(result))

@@ -8,10 +8,10 @@ from gatekeeper import __version__
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.observe import desired_runs
 from gatekeeper.librarian.recollection import Recollection, ground
-from gatekeeper.model import TAGS, Oid, Release, RequestId, Result, Stage, State, Version
+from gatekeeper.model import TAGS, Decision, Oid, Release, RequestId, Result, Stage, State, Version
 from gatekeeper.policy import versions
 from gatekeeper.policy.step import Ship
-from gatekeeper.repo import verdicts
+from gatekeeper.repo import records, verdicts
 from gatekeeper.ship import publish, runs
 from gatekeeper.ship.plan import Cause, Landing, Phase, Plan
 from gatekeeper.ship.protocol import Cargo
@@ -20,13 +20,15 @@ from gatekeeper.ship.stage import Load, Output
 from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.verify import jobs
 
+_LOOK_BACK = 5000
+
 
 def of_train(gate: Gate, step: Ship, results: Sequence[Result], mind: Recollection) -> Cargo:
     """Return the cargo of a train; without requests it is the first start of the imported `release`."""
     base, last = step.train[0], step.train[-1]
     version = next_version(gate, (result.ask.bump for result in results))
     verified = f"{last.tree} ({len(step.verdicts)} checks passed)"
-    candidate = publish.merge_commits(gate, step.train, version, verified)
+    candidate = publish.merge_commits(gate, step.train, version, verified, _approved(gate, results))
     plan = Plan(
         phase=Phase.CANDIDATE,
         cause=Cause.TRAIN if results else Cause.START,
@@ -65,12 +67,19 @@ def of_present(gate: Gate, release: Release, mind: Recollection) -> Cargo:
 
 
 def of_rollback(
-    gate: Gate, release: Release, to: Version, tree: Oid, taken_out: Sequence[Result], words: str, mind: Recollection
+    gate: Gate,
+    release: Release,
+    to: Version,
+    tree: Oid,
+    taken_out: Sequence[Result],
+    wish: Decision,
+    mind: Recollection,
 ) -> Cargo:
     """Return the cargo of a rollback: a new version on top of `release` with the tree of an old one."""
     version = next_version(gate, ())
-    subject = f"Roll back to {to}: {words}"
+    subject = f"Roll back to {to}: {wish.message}"
     trailers = [("Rollback-To", to), ("Version", version), *(("Takes-Out", result.id) for result in taken_out)]
+    trailers += [("Decided-By", f"{wish.actor.name} ({wish.actor.assurance})")]
     candidate = publish.single_commit(gate, tree=tree, parent=release.commit, subject=subject, trailers=trailers)
     plan = Plan(Phase.CANDIDATE, Cause.ROLLBACK, version, candidate, tree, ())
     made = load(gate, tree, mind)
@@ -82,6 +91,16 @@ def of_rollback(
         final=tuple(replace(result, state=State.ROLLED_BACK, version=version) for result in taken_out),
         told={"rollback_to": to, "takes_out": [result.id for result in taken_out], **_rules(gate)},
     )
+
+
+def _approved(gate: Gate, results: Sequence[Result]) -> dict[RequestId, str]:
+    """Return who approved which of these requests, as far back as is looked."""
+    tips = {result.id: result.tip for result in results if result.approval}
+    if not tips:
+        return {}
+    known = (w.record for w in records.walk(gate.git, limit=_LOOK_BACK) if w.record.event == "approved")
+    told = ((one.data.get("id"), one.data.get("tip"), one.actor.name) for one in known)
+    return {id_: name for id_, tip, name in told if id_ in tips and tips[id_] == tip}
 
 
 def _rules(gate: Gate) -> dict[str, str]:

@@ -51,14 +51,15 @@ def _attempt(gate: Gate, arrival: Arrival, known: Result | None, more: dict[str,
     )
     if known and not known.state.final and known.tip != arrival.tip:
         gate.ledger.move(*keep(gate, known))
-    _record(gate, arrival, result, more)
+    _record(gate, arrival, result, {"before": known.tip if known else None, **more})
     return result
 
 
 def _record(gate: Gate, arrival: Arrival, result: Result, more: dict[str, Any]) -> None:
     ask = result.ask
     told = {"id": result.id, "tip": result.tip, "attempt": result.attempt, "surfaces": list(ask.surfaces)}
-    told |= {"intent": ask.intent, "artifact": ask.artifact, "urgency": ask.urgency, "bump": ask.bump, **more}
+    told |= {"intent": ask.intent, "artifact": ask.artifact, "urgency": ask.urgency, "bump": ask.bump}
+    told |= {"depends_on": ask.depends_on, "try": ask.try_only, **more}
     gate.ledger.record("filed", f"{result.id} by {arrival.agent.name}: {ask.intent}", actor=arrival.agent, **told)
     if result.reason:
         code = result.reason.code

@@ -2,13 +2,16 @@
 
 import os
 import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
-from gatekeeper import progress
+from gatekeeper import __version__, progress
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -188,7 +191,14 @@ def _recorded(home: Home, held: Lock, event: str) -> None:
 
 
 def _note(gate: Gate, event: str) -> None:
-    gate.ledger.record(event, f"the Librarian {event}", pid=os.getpid())
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    told: dict[str, Any] = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "boot": boot,
+        "gatekeeper": gatekeeper.__version__,
+    }
+    gate.ledger.record(event, f"the Librarian {event}", **told)
     gate.ledger.commit(event)
 
 

@@ -8,10 +8,9 @@ from gatekeeper import messages
 from gatekeeper.config.schema import Config
 from gatekeeper.librarian.holds import Holds
 from gatekeeper.librarian.rules import Rules, in_force, in_words
-from gatekeeper.model import Argv, Oid, Reason, Release, Request, RequestId, Result, Stage, State
-from gatekeeper.policy import admission, order
+from gatekeeper.model import Oid, Reason, Release, Request, RequestId, Result, Stage, State
+from gatekeeper.policy import admission, order, repair
 from gatekeeper.policy.pushed import Refusal
-from gatekeeper.policy.repair import push_again
 from gatekeeper.policy.step import Standing
 from gatekeeper.repo import drafts
 from gatekeeper.repo.git import Git
@@ -181,7 +180,7 @@ class Yard:
             return self._conflict(request, result, outcome, stages)
         if outcome.tree == last.tree:
             text = messages.reason("GATE-208", id=request.id)
-            return Standing(result, State.BLOCKED, Reason("GATE-208", text.strip(), (push_again(request.id),)))
+            return Standing(result, State.BLOCKED, Reason("GATE-208", text.strip(), (repair.push_again(request.id),)))
         refused = self._refused(request, result, outcome.tree, stages)
         if refused is not None:
             return refused
@@ -241,11 +240,7 @@ class Yard:
         text = messages.reason(
             "GATE-401", id=request.id, files=shown, more=len(found.paths) - len(shown), other=other, agent=agent
         )
-        steps: tuple[Argv, ...] = (
-            ("git", "fetch", "origin", "release"),
-            ("git", "merge", "FETCH_HEAD"),
-            ("git", "push", "origin", f"HEAD:request/{request.id}"),
-        )
+        steps = repair.mend(request.id)
         rests_on = {"release": self.release.commit}
         return Standing(result, State.BLOCKED, Reason("GATE-401", " ".join(text.split()), steps), rests_on)
 
@@ -267,10 +262,9 @@ class Yard:
         content, barred = self._to_approve(request, before, after)
         if content in ("", result.approval):
             return None
-        steps: tuple[Argv, ...] = (("gatekeeper", "approve", f"{request.id}@{request.tip[:12]}", "-m", "…"),)
         said = [in_words(barred)] if barred else []
         said += self._said_of(request, before, after)
-        reason = Reason(said[0].code, " ".join(one.text for one in said), steps)
+        reason = Reason(said[0].code, " ".join(one.text for one in said))
         return Standing(result, State.HELD, reason, {"held": content})
 
     def _to_approve(self, request: Request, before: Oid, after: Oid) -> tuple[str, Refusal | None]:

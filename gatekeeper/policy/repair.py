@@ -17,6 +17,14 @@ def push_again(request_id: str) -> Argv:
     return ("git", "push", "--force", "origin", f"HEAD:request/{request_id}")
 
 
+def mend(request_id: str) -> tuple[Argv, ...]:
+    """Put HEAD's own commits on the present `release` and push: what it asks for stays as its commits say it.
+
+    Where lines are in conflict Git stops at the second command until somebody has solved it.
+    """
+    return (*rebase(), push_again(request_id))
+
+
 def push_as(oid: str, request_id: str) -> Argv:
     """Push the very commit that was refused, under an id that is accepted."""
     return ("git", "push", "origin", f"{oid}:{REQUEST}{request_id}")

@@ -357,7 +357,7 @@ def _go(seen: Snapshot, ready: Ready) -> Step | None:
 def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
     """Block the last request of a tree that failed when it was live: it is not shipped again unchanged."""
     results, tree = _results(seen, _requests(ready.stages)), ready.stages[-1].tree
-    why = Why("GATE-404", {"tree": tree[:12]}, (("gatekeeper", "retry", results[-1].id),) if results else ())
+    why = Why("GATE-404", {"tree": tree[:12]}, (push_again(results[-1].id),) if results else ())
     if not results:
         return Rest("`release` failed when it was live", why)
     return Mark(results[-1], State.BLOCKED, why, {"bad": tree})
@@ -365,7 +365,7 @@ def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
 
 def _hold_interrupted(result: Result, tree: Oid) -> Step:
     """Two ships of one tree that did not come to an end may be its doing: a person says whether it goes again."""
-    why = Why("GATE-406", {"tree": tree[:12]}, (("gatekeeper", "retry", result.id),))
+    why = Why("GATE-406", {"tree": tree[:12]})
     return Mark(result, State.HELD, why, {"interrupted": tree})
 
 

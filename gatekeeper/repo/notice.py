@@ -22,7 +22,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Notice(AbstractContextManager["Notice"]):
-    """Watches the refs of requests and results from its making to its end; `works` is False where inotify does not."""
+    """Watches requests, results and the log from its making to its end; `works` is False where inotify does not."""
 
     def __init__(self, repo: Path) -> None:
         self._folders = tuple(repo / name for name in ("refs", "refs/gate", RESULTS, REQUESTS))

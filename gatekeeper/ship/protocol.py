@@ -14,7 +14,20 @@ from gatekeeper.config.load import refuse_not_yet
 from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.model import BAD, INTERRUPTED, NO_OID, SHIPPING, Oid, Reason, Ref, RequestId, Result, SiteName, State
+from gatekeeper.model import (
+    BAD,
+    INTERRUPTED,
+    NO_OID,
+    RELEASE,
+    SHIPPING,
+    Oid,
+    Reason,
+    Ref,
+    RequestId,
+    Result,
+    SiteName,
+    State,
+)
 from gatekeeper.policy.repair import push_again
 from gatekeeper.repo import records, spool
 from gatekeeper.repo.export import OnDisk, remove
@@ -232,7 +245,8 @@ def _note_shipped(gate: Gate, cargo: Cargo, seen: Mapping[SiteName, SiteHealth])
         tree=plan.tree,
         cause=plan.cause,
         requests=[{"id": landing.id, "tip": landing.tip} for landing in plan.landings],
-        sites={name: {"pid": site.pid} for name, site in seen.items()},
+        before=gate.git.resolve(RELEASE),
+        sites={name: {"pid": site.pid, "version": site.version} for name, site in seen.items()},
         red=list(cargo.red),
         **cargo.told,
     )

@@ -1,12 +1,25 @@
 """Makes a release known: merge commits, the signed tag, the moves of all refs. Past its commit point only forward."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gatekeeper import fault
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.model import NO_OID, RELEASE, REQUESTS, SHIPPING, TAGS, Oid, Ref, Request, Result, Stage, Version
+from gatekeeper.model import (
+    NO_OID,
+    RELEASE,
+    REQUESTS,
+    SHIPPING,
+    TAGS,
+    Oid,
+    Ref,
+    Request,
+    RequestId,
+    Result,
+    Stage,
+    Version,
+)
 from gatekeeper.repo.export import sync_folder
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import LIBRARIAN
@@ -17,8 +30,13 @@ from gatekeeper.ship.plan import Cause, Landing, Phase, Plan
 _UNKNOWN = "unknown"
 
 
-def merge_commits(gate: Gate, train: Sequence[Stage], version: Version, verified: str) -> Oid:
-    """Write the candidate: one merge commit a request on the last, the agent its author, and return the newest."""
+def merge_commits(
+    gate: Gate, train: Sequence[Stage], version: Version, verified: str, approved: Mapping[RequestId, str]
+) -> Oid:
+    """Write the candidate: one merge commit a request on the last, the agent its author, and return the newest.
+
+    `approved` names the person who approved a request that was held.
+    """
     at, head = gate.clock(), train[0].commit
     for stage in train[1:]:
         request = stage.request
@@ -26,7 +44,7 @@ def merge_commits(gate: Gate, train: Sequence[Stage], version: Version, verified
         head = gate.signer.commit(
             tree=stage.tree,
             parents=(head, request.tip),
-            message=_message(request, version, verified),
+            message=_message(request, version, verified, approved.get(request.id)),
             at=at,
             author=author_of(gate.git, request.tip),
         )
@@ -108,7 +126,7 @@ def _release_moves(gate: Gate, plan: Plan, intents: Sequence[str], log: Oid) -> 
     return tuple(move for move in moves if move.old != move.new)
 
 
-def _message(request: Request, version: Version, verified: str) -> str:
+def _message(request: Request, version: Version, verified: str, approver: str | None) -> str:
     trailers = [
         ("Request", request.id),
         ("Agent", request.agent.name),
@@ -116,7 +134,7 @@ def _message(request: Request, version: Version, verified: str) -> str:
         ("Artifact", request.ask.artifact),
         ("Version", version),
         ("Verified", verified),
-        ("Decided-By", f"{LIBRARIAN.name} (policy)"),
+        ("Decided-By", f"{approver} (approved)" if approver else f"{LIBRARIAN.name} (policy)"),
     ]
     body = "".join(f"{key}: {value}\n" for key, value in trailers if value)
     return f"{request.ask.intent}\n\n{body}"

@@ -1,9 +1,11 @@
 """`gatekeeper wait`: tells what changes, and ends when the request does."""
 
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gatehouse import Gatehouse
@@ -63,3 +65,19 @@ def test_an_end_is_told_at_once(gate: Gatehouse, page: str, status: int) -> None
 
 def test_no_such_request(gate: Gatehouse) -> None:
     assert gate.cli("wait", "wait-9").returncode == 3
+
+
+def test_the_log_is_followed_a_line_a_record_and_a_deploy_is_one(gate: Gatehouse) -> None:
+    argv = [sys.executable, "-m", "gatekeeper", "--gate", str(gate.home.path), "log", "--follow", "--json", "-n", "1"]
+    with subprocess.Popen(argv, env=gate.env, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        before = json.loads(child.stdout.readline())["seq"]
+        gate.clone("agent-one").request("followed", {"sites/shop/page.txt": "followed\n"}, "Follow it")
+        gate.tick()
+        seen = list[dict[str, Any]]()
+        while not seen or seen[-1]["event"] != "shipped":
+            seen.append(json.loads(child.stdout.readline()))
+        child.kill()
+    assert [record["seq"] for record in seen] == list(range(before + 1, before + 1 + len(seen)))
+    assert seen[-1]["data"]["requests"][0]["id"] == "followed"
+    assert {"schema", "oid", "at", "actor", "mode", "subject"} <= seen[-1].keys()

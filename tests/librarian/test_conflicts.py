@@ -23,7 +23,7 @@ def test_a_conflict_with_release_names_the_other_side_and_is_mended_by_hand(gate
     assert result.reason is not None
     assert (result.state, result.reason.code) == (State.BLOCKED, "GATE-401")
     assert result.reason.text == f"in conflict with request early (agent agent-one) in {LIST} (line 1)."
-    assert result.reason.next[-1] == ("git", "push", "origin", "HEAD:request/late")
+    assert result.reason.next[-1] == ("git", "push", "--force", "origin", "HEAD:request/late")
     assert gate.cli("wait", "late").returncode == 10
     status = gate.json("status")
     assert [(r["id"], r["state"], r["reason"]["code"]) for r in status["requests"]] == [("late", "blocked", "GATE-401")]

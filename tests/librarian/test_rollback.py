@@ -3,6 +3,7 @@
 from gatehouse import CHECK, Gatehouse, librarian, until
 
 from gatekeeper.errors import Exit
+from gatekeeper.librarian.door import ourselves
 from gatekeeper.model import State
 
 
@@ -16,6 +17,8 @@ def test_a_rollback_is_a_new_version_with_the_content_before(gate: Gatehouse) ->
     assert gate.versions() == {gate.version}
     assert gate.git("log", "-1", "--format=%s", "release") == f"Roll back to {old}: checkout is broken"
     assert gate.git("log", "-1", "--format=%(trailers:key=Takes-Out,valueonly)", "release") == "regretted"
+    decided = gate.git("log", "-1", "--format=%(trailers:key=Decided-By,valueonly)", "release")
+    assert decided == f"{ourselves().name} (kernel)"
     gate.git("merge-base", "--is-ancestor", tip, "release")
     result = gate.result("regretted")
     assert (result.state, result.version) == (State.ROLLED_BACK, gate.version)

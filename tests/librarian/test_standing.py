@@ -60,6 +60,8 @@ def test_a_held_request_ships_by_an_approval_bound_to_its_content(gate: Gatehous
     assert gate.result("schema").state is State.SHIPPED
     approved = gate.records("approved")[0]
     assert (approved.data["message"], approved.actor.role) == ("fine", "operator")
+    decided = gate.git("log", "-1", "--format=%(trailers:key=Decided-By,valueonly)", "release")
+    assert decided == f"{approved.actor.name} (approved)"
 
 
 def test_an_approval_does_not_cover_a_new_tip(gate: Gatehouse) -> None:

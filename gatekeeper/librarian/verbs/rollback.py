@@ -28,7 +28,7 @@ def rollback(hearing: Hearing) -> Reason | None:
         hearing.decline(blocker, Exit.FAILED)
         return None
     taken_out = _taken_out(gate, commit, seen.release.commit)
-    freight = cargo.of_rollback(gate, seen.release, to, tree, taken_out, hearing.decision.message, hands.mind)
+    freight = cargo.of_rollback(gate, seen.release, to, tree, taken_out, hearing.decision, hands.mind)
     names = ", ".join(result.id for result in taken_out) or "no request"
     hands.tell(f"rolling back to {to} as {freight.plan.version}; it takes out {names}")
     return _ship(hearing, freight)
