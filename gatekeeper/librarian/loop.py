@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gatekeeper import __version__, progress
+from gatekeeper import progress
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -196,7 +196,7 @@ def _note(gate: Gate, event: str) -> None:
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "boot": boot,
-        "gatekeeper": gatekeeper.__version__,
+        "gatekeeper": __version__,
     }
     gate.ledger.record(event, f"the Librarian {event}", **told)
     gate.ledger.commit(event)
