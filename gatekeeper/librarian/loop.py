@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gatekeeper import progress
+from gatekeeper import __version__, progress
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
