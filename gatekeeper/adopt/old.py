@@ -194,7 +194,7 @@ def _not_ours(home: Path) -> GateError:
     return GateError(
         f"The pm2 in {home} is {user}'s: only {user} and root can reach it.",
         code="GATE-504",
-        hints=(f"sudo gatekeeper --gate DIR adopt --pm2-home {home}",),
+        hints=(f"A gate of {user}'s own can take its sites, and one of root's.", "gatekeeper init DIR --from REPO"),
     )
 
 

@@ -26,12 +26,15 @@ def found(drafts: Drafts, written: Written, left: Collection[str]) -> Iterator[s
     yield from _differences([draft for draft in drafts.drafts if draft.theirs.name in left])
 
 
-def plan(home: str, pm2_home: str, user: str, sites: Sequence[str], standing: Mapping[str, str]) -> Iterator[str]:
-    """Say how the sites are taken over, one at a time, and where that stands."""
+def plan(home: str, pm2_home: str, drafts: Drafts, standing: Mapping[str, str]) -> Iterator[str]:
+    """Say how the sites are taken over, one at a time, and where that stands; `standing` holds those that are left."""
+    ids = " ".join(str(one) for draft in drafts.drafts for one in draft.theirs.ids)
+    forget = f"PM2_HOME={pm2_home} pm2 delete {ids} && PM2_HOME={pm2_home} pm2 save"
+    sites = list(standing)
     yield ""
     if not sites:
-        yield "Every site is the gate's own. What is left of them in the other pm2 is to be taken off its list by"
-        yield f"  `pm2 delete` and `pm2 save` there (PM2_HOME={pm2_home}, user {user}): else a reboot starts both."
+        yield f"Every site is the gate's own. So that no reboot starts them in their old pm2 too, as {drafts.user}:"
+        yield f"  {forget}"
         return
     yield "The cut-over. A site is away from the end of its old process until its new one listens: about as long as it"
     yield "takes to start. The others are not touched. One that is not well here is stopped, and its old one started."
@@ -41,7 +44,8 @@ def plan(home: str, pm2_home: str, user: str, sites: Sequence[str], standing: Ma
         yield f"  {number}  gatekeeper --gate {home} adopt --apply {name:<12}  # {standing[name]}"
     last = len(sites) + 3
     yield f"     or all of them, stopping at the first that fails:  gatekeeper --gate {home} adopt --apply"
-    yield f"  {last}  as {user}: take them off the old pm2's list and `pm2 save`, or a reboot starts them there again"
+    yield f"  {last}  as {drafts.user}, so that no reboot starts them there again:"
+    yield f"     {forget}"
     yield f"  {last + 1}  gatekeeper --gate {home} run"
 
 

@@ -19,7 +19,7 @@ from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.librarian import loop, opening
-from gatekeeper.model import RELEASE, SiteName
+from gatekeeper.model import FROZEN, RELEASE, SiteName
 from gatekeeper.policy.texts import nearest
 from gatekeeper.process import Cancel
 from gatekeeper.repo import records
@@ -44,6 +44,7 @@ def adopt(folder: Path, *, sites: tuple[str, ...], pm2_home: Path | None, take: 
     Example: gatekeeper --gate /srv/gate adopt --pm2-home /home/deploy/.pm2
     """
     home = gate_in(folder)
+    opening.refuse_root(home)
     book = adoption.read(home)
     if take and book is None:
         raise GateError("Nothing is left to be taken over.", hints=("gatekeeper adopt --pm2-home DIR",))
@@ -64,7 +65,7 @@ def _draft(home: Home, old: Old, place: Path) -> None:
     standing = _standing(old, book) if book else {}
     _say(words.found(drafts, written, standing))
     _say(words.written_lines(written, str(home.path)))
-    _say(words.plan(str(home.path), str(place), drafts.user, list(standing), standing))
+    _say(words.plan(str(home.path), str(place), drafts, standing))
 
 
 def _apply(home: Home, old: Old, asked: Sequence[str], book: Book) -> None:
@@ -81,6 +82,8 @@ def _apply(home: Home, old: Old, asked: Sequence[str], book: Book) -> None:
         _settle(home)
         for alarm in ended.alarms:
             click.echo(plain(f"error: {alarm.code} {alarm.text}"), err=True)
+        if any(alarm.code == "GATE-502" for alarm in ended.alarms):
+            raise click.exceptions.Exit(Exit.TAMPERED)
         for name in wanted:
             if bell.stop.thrown:
                 raise click.exceptions.Exit(Exit.INTERRUPTED)
@@ -100,6 +103,8 @@ def _take(home: Home, held: Lock, old: Old, name: SiteName) -> None:
     with opening.opened(home, held) as (gate, problems):
         if problems is not None:
             raise problems
+        if gate.git.resolve(FROZEN) is not None:
+            raise GateError("The gate is frozen, so nothing was touched.", code="GATE-408", hints=("gatekeeper thaw",))
         if runs.load(home.live_plan) is None:
             raise GateError("`release` is not live yet, so nothing was touched: gatekeeper tick says why.")
         if name not in gate.config.sites:

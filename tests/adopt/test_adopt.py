@@ -145,6 +145,14 @@ def test_a_foreign_port_is_refused_before_anything_is_touched(place: Foreign) ->
     assert [record.event for record in place.gate.records()] == ["imported"]
 
 
+def test_a_frozen_gate_takes_nothing_over(place: Foreign) -> None:
+    assert place.gate.cli("freeze", "-m", "not tonight").returncode == 0
+    done = place.adopt("--apply", "web")
+    assert (done.returncode, "GATE-408" in done.stderr) == (1, True)
+    assert place.gate.cli("thaw").returncode == 0
+    assert place.states() == dict.fromkeys(NAMES, "online")
+
+
 def test_one_site_is_taken_and_nothing_else_touched(place: Foreign) -> None:
     done = place.adopt("--apply", "shop")
     assert done.returncode == 0, done.stderr
