@@ -27,7 +27,7 @@ def status_of(command: Callable[[], object]) -> int:  # noqa: PLR0911 - one for 
     except click.exceptions.Exit as ended:
         return ended.exit_code
     except click.ClickException as misused:
-        misused.show()
+        _misused(misused)
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -46,6 +46,18 @@ def status_of(command: Callable[[], object]) -> int:  # noqa: PLR0911 - one for 
 
 def _status(said: object) -> int:
     return said if isinstance(said, int) else Exit.DONE
+
+
+def _misused(problem: click.ClickException) -> None:
+    """Say what is wrong, and show how it is right: by the example of the very command."""
+    if isinstance(problem, click.NoSuchOption) and problem.option_name == "--gate" and problem.ctx is not None:
+        verb = problem.ctx.info_name
+        problem = click.UsageError(f"`--gate` comes before the verb: gatekeeper --gate DIR {verb} …", problem.ctx)
+    problem.show()
+    context = problem.ctx if isinstance(problem, click.UsageError) else None
+    example = (context.command.help or "").partition("Example: ")[2] if context is not None else ""
+    if example:
+        click.echo(f"Example: {' '.join(example.split())}", err=True)
 
 
 def _complain(problem: GateError) -> None:

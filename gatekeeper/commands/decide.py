@@ -14,9 +14,17 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.librarian import opening, sealing
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.policy import moments
+from gatekeeper.policy.answer import shown
 from gatekeeper.repo.ledger import utc
 
-_why = click.option("-m", "--message", required=True, help="Why; it is recorded with your name.")
+
+def _said(_context: click.Context, _param: click.Parameter, why: str) -> str:
+    if not why.strip():
+        raise click.BadParameter("say why, in a few words: it is recorded, and whoever is concerned reads it")
+    return why
+
+
+_why = click.option("-m", "--message", required=True, callback=_said, help="Why; it is recorded with your name.")
 
 
 @click.command("rollback")
@@ -110,13 +118,13 @@ def approve(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 
     Example: gatekeeper approve fix-42@1a2b3c4 -m "the migration is fine"
     """
-    name, _, tip = request.partition("@")
+    name, tip = _at_tip(request)
     with looking(folder) as gate:
-        shown = approval.sheet(gate, name)
-    if shown is not None and not as_json:
-        for line in approval.lines(shown):
+        sheet = approval.sheet(gate, name)
+    if sheet is not None and not as_json:
+        for line in approval.lines(sheet):
             click.echo(line)
-    decide(folder, "approve", request=name, message=message, args={"tip": tip}, as_json=as_json, shown=shown)
+    decide(folder, "approve", request=name, message=message, args={"tip": tip}, as_json=as_json, shown=sheet)
 
 
 @click.command("reject")
@@ -144,7 +152,7 @@ def next_(folder: Path, request: str, *, message: str, as_json: bool) -> None:
 
     Example: gatekeeper next fix-42 -m "checkout is down"
     """
-    name, _, tip = request.partition("@")
+    name, tip = _at_tip(request)
     decide(folder, "next", request=name, message=message, args={"tip": tip}, as_json=as_json)
 
 
@@ -207,6 +215,16 @@ def _unseal(folder: Path, message: str, *, as_json: bool) -> None:
         print_json(event="unsealed" if done else None, text=text, exit=int(Exit.DONE))
     else:
         click.echo(text)
+
+
+def _at_tip(request: str) -> tuple[str, str]:
+    """Take `ID@TIP` apart; a tip that was forgotten behind its sign is none to be guessed."""
+    name, sign, tip = request.partition("@")
+    if sign and not tip:
+        raise click.BadParameter(
+            f"name the tip behind the @, as `gatekeeper show {shown(name)}` does, or leave out both"
+        )
+    return name, tip
 
 
 def _moment(folder: Path, text: str) -> str:

@@ -46,10 +46,14 @@ def _page(code: str) -> str:
     text = messages.explain(_spelled(code)) if _CODE.fullmatch(code) else None
     if text is not None:
         return text
-    near = difflib.get_close_matches(_spelled(code), codes(), n=3)
+    titled = [known for known in codes() if code.lower() in messages.title(known).lower()]
+    near = titled[:3] or difflib.get_close_matches(_spelled(code), codes(), n=3)
     raise GateError(
         f"There is no code `{code}`.",
-        hints=(*([f"Did you mean {' or '.join(near)}?"] if near else []), f"Known: {', '.join(codes())}."),
+        hints=(
+            *(f"Did you mean {known}, {messages.title(known)}?" for known in near),
+            "All of them: gatekeeper explain",
+        ),
         exit=Exit.NOT_FOUND,
     )
 

@@ -34,7 +34,10 @@ def closed_gate_in(folder: Path) -> Home:
         return home
     raise GateError(
         f"There is no gate in {folder}.",
-        hints=("Name it with `gatekeeper --gate DIR …` or GATEKEEPER_HOME, or make one with `gatekeeper init DIR`.",),
+        hints=(
+            "Name it with `gatekeeper --gate DIR …` or GATEKEEPER_HOME, or make one with `gatekeeper init DIR`.",
+            "New here? `gatekeeper demo` plays it all on a throw-away gate; `gatekeeper --help` lists the verbs.",
+        ),
         exit=Exit.NO_GATE,
     )
 

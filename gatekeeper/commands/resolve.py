@@ -94,9 +94,9 @@ def _continued(place: Path, result: Result) -> Clone:
 def _begun(place: Path, request: str) -> Clone:
     there = clone.find(place)
     if there is None or there.merge.request != request:
-        what = "is there, and is no clone that" if place.exists() else "is not there:"
+        is_none = f"is no clone that `gatekeeper resolve {request}` made"
         raise GateError(
-            f"{place} {what} `gatekeeper resolve {request}` made.",
+            f"{place} {is_none if place.exists() else f'is not there: `gatekeeper resolve {request}` makes it'}.",
             hints=(f"gatekeeper resolve {request}{f' --into {place}-2' if place.exists() else ''}",),
         )
     return there

@@ -65,5 +65,6 @@ def _do(hearing: Hearing) -> Reason | None:
         hearing.decline(f"This gatekeeper knows no decision `{decision.verb}`.", Exit.USAGE)
         return None
     alarm = VERBS[decision.verb](hearing)
-    hearing.hands.tell(f"{decision.verb} by {decision.actor.name}: {decision.message or decision.id or ''}")
+    about = ": ".join(word for word in (decision.id, decision.message) if word)
+    hearing.hands.tell(f"{decision.verb} by {decision.actor.name}{f': {about}' if about else ''}")
     return alarm

@@ -93,9 +93,21 @@ def _open(hearing: Hearing) -> Result | None:
     """Return the open request at the tip that was meant, or decline."""
     result = hearing.standing()
     if result is None:
-        hearing.decline(f"There is no open request {hearing.decision.id}.", Exit.NOT_FOUND)
+        _none(hearing)
         return None
     return None if hearing.moved_on(result.tip) else result
+
+
+def _none(hearing: Hearing) -> None:
+    """Decline what is about no open request; of one that has ended, say how, and what could be done instead."""
+    name = hearing.decision.id
+    known = results.find(hearing.gate.git, name) if name else None
+    if known is None:
+        hearing.decline(f"There is no open request {name}.", Exit.NOT_FOUND)
+        return
+    state, where = str(known.state).replace("_", " "), f" in {known.version}" if known.version else ""
+    instead = f" `gatekeeper revert {name} -m …` takes it out again." if known.state is State.SHIPPED else ""
+    hearing.decline(f"{name} is {state}{where}: it is no open request any more.{instead}", Exit.NOT_FOUND)
 
 
 def _file_again(hearing: Hearing) -> None:
@@ -103,7 +115,7 @@ def _file_again(hearing: Hearing) -> None:
     gate, name = hearing.gate, hearing.decision.id
     known = results.find(gate.git, name) if name else None
     if known is None or known.state is not State.ROLLED_BACK:
-        hearing.decline(f"There is no open request {name}.", Exit.NOT_FOUND)
+        _none(hearing)
         return
     again = refile(gate, known)
     if isinstance(again, str):
