@@ -22,6 +22,7 @@ class Queue:
     seconds: float = 60.0
     flakes: int = 0
     lies: float = 0.005
+    tries: set[int] = field(default_factory=set)
     filed: list[int] = field(default_factory=list)
     landed: list[int] = field(default_factory=list)
     blocked: dict[int, Guilty] = field(default_factory=dict)
@@ -60,7 +61,7 @@ class Queue:
     def requests(self) -> tuple[Request, ...]:
         """Return those that are open."""
         return tuple(
-            Request(RequestId(f"r{n}"), Oid(str(n)), 1, n, Actor("a"), Ask((), "", ""), "")
+            Request(RequestId(f"r{n}"), Oid(str(n)), 1, n, Actor("a"), Ask((), "", "", try_only=n in self.tries), "")
             for n in self.filed
             if n not in self.landed and n not in self.blocked
         )

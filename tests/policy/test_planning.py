@@ -72,15 +72,17 @@ def test_what_failed_on_release_is_asked_again_until_it_is_sure_and_in_each_hear
     assert (started(made), made.red, made.settled) == (["one:"], (), False)
 
 
+@dataclass
+class New(Queue):
+    """The second request brings the second job."""
+
+    def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
+        stages = super().make(requests)
+        return tuple(s if "1" in s.tree else replace(s, checks=s.checks[:1]) for s in stages)
+
+
 def test_a_job_that_only_a_request_brings_is_not_taken_for_short() -> None:
     """No train waits for companions whose checks nobody knows the length of."""
-
-    @dataclass
-    class New(Queue):
-        def make(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
-            stages = super().make(requests)
-            return tuple(s if "1" in s.tree else replace(s, checks=s.checks[:1]) for s in stages)
-
     queue = New({0: ONE, 1: TWO}, {0: frozenset(), 1: frozenset()}, slots=2, seconds=2.0, jobs=("one", "two"))
     queue.filed = [0, 1]
     queue.settle()
@@ -153,6 +155,65 @@ def test_the_state_just_before_a_suspect_is_asked_for_when_nobody_knows_it_any_m
     assert ("one:before" in started(made), made.guilty) == (True, None)
     queue.verdicts["one:before"] = _said("one:before", Outcome.PASSED)
     assert queue.plan().guilty is not None
+
+
+def test_nobody_is_blamed_before_the_state_ahead_has_answered() -> None:
+    queue = simple(1, slots=2)
+    del queue.verdicts["one:"]
+    queue.breaks[0] = ONE
+    queue.settle()
+    for _ in range(2):
+        queue.end("one:0")
+        queue.settle()
+    assert (queue.blocked, list(queue.running)) == ({}, ["one:"])
+    queue.end("one:")
+    queue.settle()
+    assert list(queue.blocked) == [0]
+
+
+def test_who_brings_a_job_that_fails_is_blamed_though_nothing_was_there_before() -> None:
+    queue = New({1: TWO}, {1: TWO}, jobs=("one", "two"))
+    queue.filed = [1]
+    queue.finish()
+    assert (queue.runs, list(queue.blocked)) == (["two:1", "two:1"], [1])
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.PASSED])
+def test_a_suspect_is_let_go_after_a_flake_or_when_its_verdict_is_gone(outcome: Outcome | None) -> None:
+    queue = simple(1, slots=4)
+    release, state = queue.make(queue.requests())
+    if outcome is not None:
+        queue.verdicts["one:0"] = _said("one:0", outcome)
+    before = Run(release, release.checks[0])
+    queue.suspects = (Suspect(queue.requests()[0], Run(state, state.checks[0]), before, (), 0.0),)
+    made = queue.plan()
+    assert (made.suspects, made.guilty, [request.sequence for request in made.line]) == ((), None, [0])
+
+
+def test_nothing_ships_while_nobody_is_known_to_pass() -> None:
+    assert simple(1).plan().ready is None
+    assert simple(0).plan().ready is None
+
+
+def test_who_only_tries_is_verified_alone_and_does_not_ship() -> None:
+    queue = simple(2, slots=4, max_train=8)
+    queue.tries = {0}
+    queue.settle()
+    assert set(queue.running) == {"one:0", "one:1"}
+    for key in ("one:0", "one:1"):
+        queue.end(key)
+    made = queue.plan()
+    assert made.tried is not None
+    assert made.tried.sequence == 0
+    assert made.ready is not None
+    assert [stage.tree for stage in made.ready.stages] == ["", "1"]
+
+
+def test_who_only_tries_and_fails_is_blamed_as_others_are() -> None:
+    queue = simple(1)
+    queue.tries, queue.breaks[0] = {0}, ONE
+    queue.finish()
+    assert (list(queue.blocked), queue.plan().tried) == ([0], None)
 
 
 @dataclass
