@@ -31,7 +31,7 @@ def main() -> int:
     print(f"six sites, {asked.rate:g} requests a second to each, {asked.rounds} rounds; seconds are medians")
     print(f"{'mode':8} {'what':26} {'sent':>6} {'lost':>5} {'command':>8} {'skew':>6} {'down':>6} {'slowest':>8}")
     for mode in ("cluster", "fork"):
-        with faulty_gate(SIX, mode=mode, patience="8s") as gate:
+        with faulty_gate(SIX, mode=mode, patience="15s") as gate:
             for what, act in SCENES.items():
                 rounds = [_measure(gate, act, asked.rate, number) for number in range(asked.rounds)]
                 total = [sum(one[index] for one in rounds) for index in (0, 1)]
