@@ -81,7 +81,7 @@ class _Planner:
         queue = () if starting else self._without_suspects()
         lines = self._lines(tuple(r for r in queue if not r.ask.try_only))
         tried = self._tries(queue)
-        ready = self._ready(base, ()) if starting or not (queue or scene.live) else self._ship(lines)
+        ready = self._ship(lines) if queue or scene.live else self._ready(base, ())
         self._spare(ready)
         kept = frozenset(scene.running) & self.useful
         start = self._start(scene.slots - len(kept))

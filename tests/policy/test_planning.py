@@ -55,12 +55,13 @@ def test_a_red_import_alone_does_not_start() -> None:
     assert queue.plan().ready is None
 
 
-def test_an_import_without_any_job_goes_live_with_what_waits() -> None:
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_an_import_without_any_job_goes_live_with_what_waits(waiting: int) -> None:
     queue = _import(knows=False)
-    queue.jobs = ()
+    queue.jobs, queue.filed = (), list(range(waiting))
     made = queue.plan()
     assert made.ready is not None
-    assert len(made.ready.stages) == 2
+    assert len(made.ready.stages) == 1 + waiting
 
 
 @pytest.mark.parametrize("doubted", [False, True])
@@ -246,7 +247,8 @@ class Built(Queue):
     def _with_build(self, stage: Stage) -> Stage:
         (check,) = (job for job in stage.checks if job.name.name == "one")
         build = Job(JobName(Kind.BUILD, "one"), check.key.replace("one", "three"), "d")
-        if build.key not in self.verdicts:
+        said = self.verdicts.get(build.key)
+        if said is None or said.outcome is not Outcome.PASSED:
             check = replace(check, key=f"{check.key}?", needs=(build.key,))
         return replace(stage, builds=(build,), checks=(check,))
 
@@ -268,6 +270,29 @@ def test_a_build_that_fails_twice_is_blamed_and_nothing_looks_at_what_it_left() 
     queue.breaks[0] = frozenset({"three"})
     queue.finish()
     assert (queue.runs, list(queue.blocked)) == (["three:0", "three:0"], [0])
+
+
+def test_what_looks_at_a_build_that_is_red_on_release_is_not_run() -> None:
+    queue = _building()
+    queue.verdicts["three:"] = _said("three:", Outcome.FAILED, 2)
+    queue.filed.clear()
+    assert started(queue.plan()) == []
+
+
+def test_who_mends_a_build_that_is_red_on_release_ships() -> None:
+    queue = _building()
+    queue.verdicts["three:"] = _said("three:", Outcome.FAILED, 2)
+    queue.finish()
+    assert (queue.runs, queue.trains) == (["three:0", "one:0"], [(0,)])
+
+
+def test_who_does_not_touch_a_build_that_is_red_on_release_ships_past_it() -> None:
+    queue = _building()
+    queue.verdicts["three:"] = _said("three:", Outcome.FAILED, 2)
+    queue.touches[0] = frozenset()
+    made = queue.plan()
+    assert made.ready is not None
+    assert [said.key for said in made.ready.red] == ["three:"]
 
 
 def test_a_job_that_is_gone_in_the_middle_of_the_line_has_nothing_to_say_there() -> None:
