@@ -23,6 +23,7 @@ class Queue:
     flakes: int = 0
     lies: float = 0.005
     tries: set[int] = field(default_factory=set)
+    needs: dict[int, int] = field(default_factory=dict)
     filed: list[int] = field(default_factory=list)
     landed: list[int] = field(default_factory=list)
     blocked: dict[int, Guilty] = field(default_factory=dict)
@@ -61,10 +62,14 @@ class Queue:
     def requests(self) -> tuple[Request, ...]:
         """Return those that are open."""
         return tuple(
-            Request(RequestId(f"r{n}"), Oid(str(n)), 1, n, Actor("a"), Ask((), "", "", try_only=n in self.tries), "")
+            Request(RequestId(f"r{n}"), Oid(str(n)), 1, n, Actor("a"), self._ask(n), "")
             for n in self.filed
             if n not in self.landed and n not in self.blocked
         )
+
+    def _ask(self, number: int) -> Ask:
+        needed = RequestId(f"r{self.needs[number]}") if number in self.needs else None
+        return Ask((), "", "", try_only=number in self.tries, depends_on=needed)
 
     def plan(self) -> Plan:
         made = planner.plan(

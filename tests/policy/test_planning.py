@@ -191,6 +191,45 @@ def test_a_suspect_is_let_go_after_a_flake_or_when_its_verdict_is_gone(outcome: 
     assert (made.suspects, made.guilty, [request.sequence for request in made.line]) == ((), None, [0])
 
 
+def _stacked() -> Queue:
+    queue = Queue({0: ONE, 1: TWO, 2: TWO}, {n: frozenset() for n in range(3)}, slots=4, needs={1: 0})
+    queue.filed = [0, 1, 2]
+    return queue
+
+
+def test_who_depends_on_another_ships_with_it_or_after_it() -> None:
+    queue = _stacked()
+    queue.settle()
+    queue.end("two:1,2")
+    assert queue.plan().ready is None, "the third stands on the second, and the second on the first"
+    queue.end("one:0")
+    queue.settle()
+    assert queue.trains == [(0, 1, 2)]
+
+
+def test_who_depends_on_one_in_question_steps_aside_with_it_and_nobody_else_does() -> None:
+    queue = _stacked()
+    queue.breaks[0] = ONE
+    queue.settle()
+    queue.end("one:0")
+    queue.settle()
+    assert set(queue.running) == {"one:0", "two:2"}
+    queue.end("two:2")
+    queue.settle()
+    assert queue.trains == [(2,)]
+
+
+def test_who_depends_on_each_other_is_one_bundle_and_is_not_torn_apart() -> None:
+    """Of a train of two, the pair goes or stays; it shares no job."""
+    queue = Queue({0: TWO, 1: ONE, 2: frozenset({"three"})}, {n: frozenset() for n in range(3)}, slots=4, max_train=2)
+    queue.filed, queue.needs = [0, 1, 2], {2: 1}
+    queue.settle()
+    for key in ("two:0", "one:1", "three:2"):
+        queue.end(key)
+    queue.settle()
+    assert queue.trains == [(0,), (1, 2)]
+
+
 def test_nothing_ships_while_nobody_is_known_to_pass() -> None:
     assert simple(1).plan().ready is None
     assert simple(0).plan().ready is None
