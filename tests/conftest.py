@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 from gatehouse import Gatehouse, build
+from hypothesis import HealthCheck, settings
 
 Opener = Callable[..., Gatehouse]
+
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import gatekeeper
 from gatekeeper.commands.plain import plain
 from gatekeeper.errors import Exit, GateError
 
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM)
+"""A file that somebody else made, with sudo, is as much in the way as a full disk is."""
 
 
 def status_of(command: Callable[[], object]) -> int:  # noqa: PLR0911 - one for each way to end
@@ -38,7 +39,8 @@ def status_of(command: Callable[[], object]) -> int:  # noqa: PLR0911 - one for 
     except OSError as problem:
         if problem.errno not in _DISK:
             return _bug()
-        _complain(GateError(f"The disk does not do what it should: {problem}.", code="GATE-503"))
+        said = f"The disk does not do what it should: {problem}."
+        _complain(GateError(said, code="GATE-503", hints=("gatekeeper doctor",)))
         return Exit.FAILED
     except Exception:  # noqa: BLE001 - the boundary: a bug leaves a file, not a wall of text
         return _bug()

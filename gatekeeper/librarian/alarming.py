@@ -43,6 +43,11 @@ def stuck(result: Result, reason: Reason) -> Cause:
     return _about(result, reason, level=Level.WARNING)
 
 
+def unwell(site: str, reason: Reason) -> Cause:
+    """Return the cause of a site that runs what it should, and does not answer as configured."""
+    return Cause(f"sites/{site}/{reason.code}", reason.code, reason.text)
+
+
 def failed(problem: GateError | OSError) -> Sight:
     """Return what a heartbeat that could not do its work has found."""
     code = problem.code if isinstance(problem, GateError) else None

@@ -10,7 +10,7 @@ from gatekeeper import messages, progress
 from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import alarming, pulse
+from gatekeeper.librarian import alarming, asking, pulse
 from gatekeeper.librarian.act import act
 from gatekeeper.librarian.alarming import Alarmed
 from gatekeeper.librarian.checking import Checks
@@ -81,9 +81,10 @@ def _work(gate: Gate, hands: Hands) -> Beat:
 def _at_rest(gate: Gate, seen: Snapshot, step: Rest, alarms: Sequence[Alarmed]) -> Beat:
     now, patience = gate.clock(), gate.config.gate.escalate_after
     late = [(result, _standstill(result, now)) for result in _stuck(gate, seen)]
-    causes = [alarming.stuck(result, reason) for result, reason in late]
+    ill = () if seen.tampering else asking.unwell(gate)
+    causes = [alarming.stuck(result, reason) for result, reason in late] + [alarming.unwell(*one) for one in ill]
     sight = alarming.sight(seen, alarms, causes, now=now, patience=patience)
-    told = (*(alarm for _, alarm in alarms), *(reason for _, reason in late))
+    told = (*(alarm for _, alarm in alarms), *(reason for _, reason in (*late, *ill)))
     return Beat(step.why, told, _opens(seen), sight, whole=True)
 
 

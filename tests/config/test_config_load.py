@@ -5,7 +5,7 @@ import inspect
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gatekeeper.config import schema
@@ -164,7 +164,6 @@ _values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(_names, _values, max_size=8))
 def test_any_tables_become_values_or_problems(tables: dict[str, object]) -> None:
     with contextlib.suppress(ConfigProblems):
@@ -194,14 +193,12 @@ _known = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(_known)
 def test_any_value_of_a_known_option_becomes_a_value_or_a_problem(tables: dict[str, object]) -> None:
     with contextlib.suppress(ConfigProblems):
         from_tables(tables, file="sites.toml")
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_is_a_configuration_or_a_problem(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert check(_file(tmp_path_factory.getbasetemp(), text))

@@ -2,7 +2,7 @@
 
 import tomllib
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gatekeeper.config.load import from_tables
@@ -19,7 +19,6 @@ def test_the_annotated_file_reads_back_as_itself() -> None:
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 
 
-@settings(deadline=None)
 @given(
     env=st.dictionaries(st.from_regex("[A-F_]{1,4}", fullmatch=True), TEXT),
     soak=st.integers(min_value=0, max_value=10**9),

@@ -58,9 +58,7 @@ Act = dict[str, Any]
 
 
 @contextmanager
-def faulty_gate(
-    names: Sequence[str] = SITES, *, mode: str = "cluster", patience: str = "2500ms"
-) -> Iterator[Gatehouse]:
+def faulty_gate(names: Sequence[str] = SITES, *, mode: str = "cluster", patience: str = "5s") -> Iterator[Gatehouse]:
     """Live sites, checks that take no time, and a folder of its own for temporary files.
 
     The sites are well-behaved: they linger, for pm2 may have handed over one more connection.

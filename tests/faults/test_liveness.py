@@ -1,11 +1,15 @@
 """Whatever hangs, the others go on, and somebody is told."""
 
+import os
+import signal
+
 import pytest
 from gatehouse import Gatehouse
 
 from faults.crash import start_again, strike
 from faults.whole import assert_whole
 from gatekeeper.model import State
+from gatekeeper.sites import procfs
 
 
 def _with_slots(gate: Gatehouse, jobs: int) -> None:
@@ -30,3 +34,19 @@ def test_a_check_that_hangs_holds_nobody_else_up(site_gate: Gatehouse, jobs: int
     if jobs > 1:
         assert order.index(("blocked", head)) > max(at for at, (event, _) in enumerate(order) if event == "shipped")
     assert_whole(site_gate)
+
+
+def test_a_site_that_hangs_is_told_and_holds_nobody_up(site_gate: Gatehouse) -> None:
+    """Its process lives and listens, and answers nobody. A person restarts it, or the next ship does."""
+    site_gate.home.sites_toml.write_text(site_gate.toml.replace('health_timeout = "5s"', 'health_timeout = "30s"'))
+    start_again(site_gate)
+    for way in (("reload", "two"), ("tick",)):
+        place = str(site_gate.home.current.resolve() / "sites" / "two")
+        os.kill(next(pid for pid in procfs.parents() if procfs.cwd(pid) == place), signal.SIGSTOP)
+        assert strike(site_gate, (), "tick") == 1
+        assert f"GATE-504 Site two runs {site_gate.version} and is not well" in site_gate.told[-1]
+        site_gate.clone().request(f"before-{way[0]}", {"sites/one/page.txt": f"{way[0]}\n"})
+        assert strike(site_gate, (), *way) == 0, site_gate.told[-1]
+        assert strike(site_gate, (), "tick") == 0, site_gate.told[-1]
+        assert site_gate.result(f"before-{way[0]}").state is State.SHIPPED
+        assert_whole(site_gate)

@@ -80,7 +80,7 @@ def test_a_tip_that_is_no_commit(door: Door, kind: str) -> None:
     assert answer.lines[0] == f"error: GATE-204 the tip is not a commit but a {kind}."
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_noise_is_never_accepted(door: Door, stdin: bytes) -> None:
     answer = hook(door, "pre-receive", stdin)

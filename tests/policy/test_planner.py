@@ -1,7 +1,7 @@
 """Whatever happens in whatever order: nobody starves, no guilty one lands, no innocent one is blocked."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from queueing import JOBS, Queue, simple
 
@@ -47,7 +47,6 @@ def play(queue: Queue, data: st.DataObject, *, kills: bool = True) -> None:
     assert sorted([*queue.landed, *queue.blocked]) == sorted(queue.touches), "everybody is told something"
 
 
-@settings(deadline=None)
 @given(queues(), st.data())
 def test_the_guilty_are_blocked_and_all_others_land(queue: Queue, data: st.DataObject) -> None:
     play(queue, data)
@@ -62,7 +61,6 @@ def test_the_guilty_are_blocked_and_all_others_land(queue: Queue, data: st.DataO
         assert innocent < set(queue.clash), "of two that break together one lands"
 
 
-@settings(deadline=None)
 @given(queues(), st.data())
 def test_flakes_cost_runs_and_nobody_a_block(queue: Queue, data: st.DataObject) -> None:
     """One does, where checks are thought to be reliable; three do, where they are known to be flaky."""
@@ -71,7 +69,6 @@ def test_flakes_cost_runs_and_nobody_a_block(queue: Queue, data: st.DataObject) 
     assert {n for n, broken in queue.breaks.items() if broken} | set(queue.clash or ()) >= set(queue.blocked)
 
 
-@settings(deadline=None)
 @given(queues(), st.data())
 def test_no_job_is_asked_more_often_than_needed(queue: Queue, data: st.DataObject) -> None:
     play(queue, data, kills=False)
