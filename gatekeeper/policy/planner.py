@@ -247,7 +247,7 @@ class _Planner:
             self._want(
                 1.5 if self._waited(suspect, said) else 0.3, Turn(0, suspect.run.stage, suspect.run.job), again=True
             )
-        elif landed and not open_ and (control is None or self._settled(self.scene.verdicts.get(control.job.key))):
+        elif landed and (control is None or self._settled(self.scene.verdicts.get(control.job.key))):
             self.guilty = self.guilty or Guilty(suspect.request, suspect.run.job, said, suspect.behind)
 
     def _waited(self, suspect: Suspect, said: Verdict) -> bool:

@@ -104,6 +104,28 @@ def test_a_short_check_that_takes_long_today_is_not_waited_for() -> None:
     assert queue.trains == [(0,)]
 
 
+def test_a_train_that_is_full_waits_for_nobody() -> None:
+    queue = Queue({0: ONE, 1: TWO}, {0: frozenset(), 1: frozenset()}, slots=2, max_train=1, seconds=2.0)
+    queue.filed = [0, 1]
+    queue.settle()
+    queue.end("one:0")
+    queue.settle()
+    assert queue.trains == [(0,)]
+
+
+def test_a_ship_names_what_passed_and_does_not_pass_by_what_failed_once() -> None:
+    queue = Queue({0: TWO}, {0: frozenset()}, slots=2)
+    queue.filed = [0]
+    queue.settle()
+    queue.end("two:0")
+    queue.verdicts["one:"] = _said("one:", Outcome.FAILED)
+    assert queue.plan().ready is None
+    queue.verdicts["one:"] = _said("one:", Outcome.FAILED, 2)
+    made = queue.plan()
+    assert made.ready is not None
+    assert [said.key for said in made.ready.verdicts] == ["two:0", "three:"]
+
+
 def test_slots_to_spare_bisect_ahead_of_time_on_both_sides_of_the_middle() -> None:
     queue = simple(8, max_train=8, slots=8)
     queue.settle()
