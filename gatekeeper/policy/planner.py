@@ -323,8 +323,6 @@ class _Planner:
                     self._keep(part.pending)
                     if part.red is not None:
                         self._question(name, part)
-                    elif len(part.track) > 1 and part.base == 0:
-                        self._want(1.0, part.track[-1])
                 if self._ready(stages, (request,)) is not None:
                     return request
         return None
