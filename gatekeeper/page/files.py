@@ -55,7 +55,7 @@ def _content(path: Path) -> bytes | None:
 def _page(name: str, seen: Picture, **more: object) -> Markup:
     first = outlook(seen)
     common = {"seen": seen, "status": seen.status, "outlook": first, "fill": _FILLS[first.tone]}
-    text = messages.page(f"page/{name}", **common, title=messages.title, day=_day, **more)
+    text = messages.page(f"page/{name}", **common, title=messages.title, runbook=messages.runbook, day=_day, **more)
     return Markup(text)  # noqa: S704 - every value in it was escaped
 
 

@@ -1,10 +1,12 @@
 """A person's clone in which a merge is begun: made whole or not at all, and recognised by marks in its settings."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper import process
+from gatekeeper.config.standing import user_of
 from gatekeeper.errors import GateError
 from gatekeeper.model import Oid, RequestId
 from gatekeeper.repo.export import remove
@@ -69,6 +71,9 @@ def begin(source: str, folder: Path, merge: Merge, message: str) -> Clone:
     marks = zip(_MARKS, (merge.request, merge.tip, merge.against, merge.other), strict=True)
     settings = {f"gatekeeper.{name}": value for name, value in marks}
     settings |= {f"branch.{branch}.remote": "origin", f"branch.{branch}.merge": f"refs/heads/{branch}"}
+    if not _git(draft, "config", "user.email", allowed=(0, 1)).text:  # on a server nobody has told Git who they are
+        who = user_of(os.geteuid())
+        settings |= {"user.name": who, "user.email": f"{who}@{os.uname().nodename}"}
     for name, value in settings.items():
         _git(draft, "config", name, value)
     _git(draft, "merge", "-q", "--no-commit", "--no-ff", merge.other, allowed=(0, 1))

@@ -99,7 +99,7 @@ def test_an_old_page_says_so_with_a_script_and_without(www: Path) -> None:
     assert scripted["headline"] == "This page is old. It was written 3 h ago, and no heartbeat came since."
     assert (scripted["tone"], scripted["title"]) == ("bad", scripted["headline"])
     assert plain["headline"] == "All is well. 6 sites run v1.4.2."
-    assert "If it is past 2 Nov 10:30 UTC now, no heartbeat came since" in plain["text"]
+    assert "Good until 2 Nov 10:30 UTC: if it is later than that now, the Librarian has stopped" in plain["text"]
 
 
 def test_an_open_page_takes_a_newer_one_in(www: Path, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_page_tells_releases_with_agents_and_durations() -> None:
     assert "codex-1 · free · shop · 20 min after it was filed" in plain
     assert "v1.4.3 rollback 2 Nov 09:40 UTC · decided by kim" in plain
     assert "unit failed web 31 s 31 s" in plain
-    assert "2 Nov 10:30 UTC now, no heartbeat came since" in plain
+    assert "Good until 2 Nov 10:30 UTC : if it is later than that now" in plain
 
 
 def test_what_waits_is_named_with_its_code_its_reason_and_commands() -> None:
