@@ -64,5 +64,6 @@ def test_its_commands_and_options_exist() -> None:
             assert found is not None
             command = found
         assert command is not cli, line
+        assert not isinstance(command, click.Group) or not words or words[0].startswith("-"), line
         known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
         assert {word.partition("=")[0] for word in words if word.startswith("-")} <= known, line

@@ -234,7 +234,7 @@ def _tell(home: Home, commit: Oid, start: Sequence[Source]) -> None:
         (home.var, "the Librarian's own state"),
         (home.releases.parent, "the releases that go live"),
         (home.data, "what sites keep"),
-        (home.www, "the changelog"),
+        (home.www, "the status page and the changelog"),
     )
     for path, what in written:
         click.echo(f"created  {path}  ({what})")
