@@ -27,7 +27,7 @@ def rendered(seen: Picture) -> dict[str, str]:
     """Return every file by its name."""
     return {
         "index.html": _index(seen),
-        "status.json": json.dumps({"schema": 1, **seen.status}) + "\n",
+        "status.json": json.dumps({"schema": 1, "gate": seen.gate, **seen.status}) + "\n",
         "feed.atom": _page("feed.atom", seen, uuid=_uuid) + "\n",
         "badge.svg": _badge(seen),
         "metrics.prom": metrics.text(seen),
