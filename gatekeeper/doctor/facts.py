@@ -46,15 +46,15 @@ def gather(home: Home) -> Facts:
             f"Only root and the owner of {home.path} can look into it.",
             hints=(f"sudo gatekeeper --gate {home.path} doctor",),
         )
-    force = opening.in_force(home)
-    config, users, made = force.config, accounts(), record.read(home)
+    config, problem = _configured(home)
+    users, made = accounts(), record.read(home)
     last, due = _beats(home)
     heard = _addresses(home, config)
     return Facts(
         home=home,
         config=config,
         now=time.time(),
-        config_problem=_problem(force.problems),
+        config_problem=problem,
         set_up=made.name if made else None,
         shortfalls=standing.shortfalls(home, config, uid=owner),
         todo=_todo(home, config, made),
@@ -84,8 +84,13 @@ def gather(home: Home) -> Facts:
     )
 
 
-def _problem(problems: ConfigProblems | None) -> str | None:
-    return problems.text if problems else None
+def _configured(home: Home) -> tuple[Config, str | None]:
+    """Return what is in force, and what is wrong with the file; where nothing ever was, the defaults."""
+    try:
+        force = opening.in_force(home)
+    except ConfigProblems as never:
+        return Config(), never.text
+    return force.config, force.problems.text if force.problems else None
 
 
 def _todo(home: Home, config: Config, made: record.Made | None) -> tuple[str, ...]:

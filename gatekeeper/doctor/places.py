@@ -18,7 +18,8 @@ _AHEAD = 60.0
 def configuration(facts: Facts) -> Iterator[Finding]:
     """Whether sites.toml counts."""
     if facts.config_problem:
-        text = "sites.toml is not valid, so the last valid one is in force."
+        before = "so the last valid one is in force" if facts.config.sites else "and none was before it: nothing ships"
+        text = f"sites.toml is not valid, {before}."
         yield Finding(Level.WRONG, "configuration", text, facts.command("config check"))
 
 
@@ -53,6 +54,11 @@ def secrets(facts: Facts) -> Iterator[Finding]:
     files += [facts.home.path / site.env_file for site in facts.config.sites.values() if site.env_file]
     for path in dict.fromkeys(files):
         yield from _closed(facts, path, _OTHERS, "0600")
+    if facts.home.key not in facts.seen:
+        text = "The Librarian's signing key is gone: nothing can be recorded, so nothing ships."
+        yield Finding(
+            Level.WRONG, "secrets", text, f"put it back from a backup: DIR/files/keys, to {facts.home.key.parent}"
+        )
     for name, site in facts.config.sites.items():
         if site.env_file and facts.home.path / site.env_file not in facts.seen:
             path = facts.home.path / site.env_file

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 from gatehouse import Gatehouse, librarian, until
@@ -75,3 +76,15 @@ def test_a_running_librarian_is_seen(gate: Gatehouse) -> None:
         until(process, "runs; Ctrl-C stops it")
         lines = gate.cli("doctor").stdout.splitlines()
     assert "fine   The Librarian runs, and its heartbeat is on time." in lines
+
+
+def test_a_gate_that_never_had_a_valid_configuration_is_examined_all_the_same(tmp_path: Path) -> None:
+    home = tmp_path / "gate"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GATE")}
+    argv = (sys.executable, "-m", "gatekeeper")
+    subprocess.run((*argv, "init", str(home)), env=env, check=True, capture_output=True)
+    (home / "repo.git" / "hooks" / "pre-receive").unlink()
+    done = subprocess.run((*argv, "--gate", str(home), "doctor"), env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "sites.toml is not valid, and none was before it" in done.stdout
+    assert "pre-receive is missing" in done.stdout
