@@ -92,7 +92,7 @@ def survey(gate: Gate) -> Survey:
         frozen=frozen.read(gate.git, refs[FROZEN]) if FROZEN in refs else None,
         sealed=frozen.read(gate.git, refs[SEALED]) if SEALED in refs else None,
         closed=windows.closed(gate, None, frozenset()),
-        tampering=tampering(gate, refs),
+        tampering=() if SEALED in refs else tampering(gate, refs),  # a gate that was left has no hooks
         places=places(gate, refs),
         sites=_sites(gate),
         mode=gate.ledger.mode,

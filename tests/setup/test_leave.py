@@ -36,6 +36,7 @@ def test_a_kill_is_finished_by_the_same_command(left: Gatehouse, step: str) -> N
     assert PLACEHOLDER not in left.refs()
     assert ordinary(left)
     assert left.json("audit", "verify")["ok"]
+    assert left.json("status")["tampering"] == []
     left.git("update-ref", "-d", "refs/heads/main")
     assert left.cli("tick").returncode == 1
     left.cli("thaw", "--unseal", "-m", "we miss it", ok=True)  # and the way back is whole
