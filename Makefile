@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check install
 NPM := npm ci --silent --no-audit --no-fund
 
-.PHONY: help demo test check lint types imports setup clean
+.PHONY: help demo test bench check lint types imports setup clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' $(MAKEFILE_LIST) | expand -t 16
@@ -17,6 +17,9 @@ demo: .venv/demo.done node_modules/done  ## play the whole story on six real sit
 
 test: setup  ## run the whole test suite; some of it: make test ARGS="tests/policy -x"
 	pytest $(ARGS)
+
+bench: setup  ## measure everything side by side (ONLY=name,… some; FULL=1 the greatest sizes)
+	python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(FULL),--full)
 
 check: lint types imports  ## lint, types and import rules
 

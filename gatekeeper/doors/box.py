@@ -29,7 +29,7 @@ def receive_pack(home: Home) -> tuple[str, ...]:
     """
     for place in (*(home.repo / name for name in _WRITABLE), home.decided):
         place.mkdir(parents=True, exist_ok=True)
-    var = ("policy.json", "heartbeat.json", "bell.sock")
+    var = ("policy.json", "heartbeat.json", "roll.json", "bell.sock")
     return (
         *_around(home, system()),
         *(word for name in _WRITABLE for word in _mount("--bind", home.repo / name)),

@@ -13,6 +13,7 @@ from gatekeeper.doors.visitor import pass_of
 from gatekeeper.doors.wire import FLUSH, Gone, Wire
 from gatekeeper.home import Home
 from gatekeeper.model import Actor
+from gatekeeper.repo import posted
 
 PROTOCOLS = ("version=1", "version=2")
 _CHUNK = 1 << 16
@@ -41,6 +42,8 @@ def push(home: Home, who: Actor, wire: Wire) -> int:
                 _pour(wire, outside, git)
             feed.close()
             status = git.wait()
+            for update in asked.updates if not ours else ():
+                posted.finish(str(home.path), *update.decode("utf-8", "replace").split(" ", 2)[1:])
             if ours:
                 withdraw.answer(home, who, asked, wire)
                 _drain(wire)

@@ -3,6 +3,8 @@
 The judgement is the hook's own. A ref is deleted by its old value, so that a request that moved stays.
 """
 
+from contextlib import closing
+
 from gatekeeper import process
 from gatekeeper.doors import box
 from gatekeeper.doors.commands import Push
@@ -33,12 +35,12 @@ def answer(home: Home, who: Actor, push: Push, wire: Wire) -> None:
 
 def _judged(home: Home, who: Actor, push: Push) -> str:
     environment = box.environment(**pass_of(who), **_named(push.options))
-    git = childgit.runner(str(home.repo), environment)
     try:
         policy = receive.load(str(home.path))
     except receive.Unreadable as problem:
         return f"error: GATE-501 {brief(problem)}. Nothing was changed.\n"
-    return receive.Door(str(home.path), policy, environment, git).judge(push.lines)
+    with closing(childgit.runner(str(home.repo), environment)) as git:
+        return receive.Door(str(home.path), policy, environment, git).judge(push.lines)
 
 
 def _named(options: tuple[bytes, ...]) -> dict[str, str]:

@@ -8,12 +8,12 @@ from gatekeeper import messages
 from gatekeeper.config.schema import DAY
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import cargo, decisions, filing
+from gatekeeper.librarian import cargo, decisions, doors, filing
 from gatekeeper.librarian.hands import Hands, Tell
-from gatekeeper.librarian.observe import known_results, runs_digest, version_of
+from gatekeeper.librarian.observe import known_results, present_release, runs_digest, version_of
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
-from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, RESULTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State
+from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State
 from gatekeeper.policy import repair
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step
@@ -162,7 +162,9 @@ def _seal(gate: Gate, reports: Iterable[str], mind: Recollection) -> None:
     files = tuple(reports)
     look_back = _LOOK_BACK + len(files)  # a Librarian that was killed here may just have recorded them all
     sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=look_back)}
-    known = known_results(gate, gate.git.refs(RESULTS), mind)
+    refs = gate.git.refs()
+    known = known_results(gate, refs, mind)
+    doors.call_roll(gate, refs, known, present_release(gate, refs))
     for entry in spool.read(gate.home.spool, mind.entries):
         if entry.file in files and entry.file not in sealed and entry.event in ("refused", "broken"):
             told = {"entry": entry.file}

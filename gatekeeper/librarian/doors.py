@@ -10,10 +10,13 @@ from gatekeeper.config.schema import Config
 from gatekeeper.config.standing import Mode
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.model import RELEASE, RESULTS, SEALED, Oid, Result, State
-from gatekeeper.repo import frozen, results
+from gatekeeper.model import RELEASE, REQUESTS, RESULTS, SEALED, Oid, Ref, Release, RequestId, Result, State
+from gatekeeper.repo import frozen, results, roll
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.git import Git
+from gatekeeper.repo.roll import Roll
+
+_STUCK = (State.BLOCKED, State.HELD)
 
 
 def tell(gate: Gate) -> None:
@@ -35,6 +38,23 @@ def write(home: Home, config: Config, policy: Mapping[str, Any]) -> None:
     if not home.authorized_keys.exists() or home.authorized_keys.read_bytes() != wanted:
         write_file(home.authorized_keys, wanted, mode=0o600)
     write_policy(home.path, policy)
+
+
+def call_roll(gate: Gate, refs: Mapping[Ref, Oid], known: Mapping[RequestId, Result], release: Release) -> None:
+    """Tell the hooks who has what open. To be done before what was noted of a push is forgotten: one of both knows."""
+    tips = {id_: known[id_] for id_ in known if refs.get(Ref(REQUESTS + id_)) == known[id_].tip}
+    queued, stuck = dict[str, list[str]](), dict[str, list[str]]()
+    for id_ in known:
+        if Ref(REQUESTS + id_) in refs:
+            result = known[id_]
+            waits = id_ in tips and result.state in _STUCK
+            (stuck if waits else queued).setdefault(result.agent.name, []).append(id_)
+    newest = sorted(tips.values(), key=lambda result: result.sequence)[-roll.NEWEST :]
+    version = (release.commit, release.version) if release.version else ("", "")
+    told = roll.encode(Roll(queued, stuck, [result.id for result in newest], version))
+    path = gate.home.var / roll.FILE
+    if not path.exists() or path.read_bytes() != told:
+        write_file(path, told)
 
 
 def taken_out(git: Git, known: Iterable[Result] | None = None) -> tuple[tuple[Oid, Oid], ...]:

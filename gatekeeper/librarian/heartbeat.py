@@ -10,13 +10,13 @@ from gatekeeper import messages, progress
 from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import alarming, asking, pulse
+from gatekeeper.librarian import alarming, asking, doors, pulse
 from gatekeeper.librarian.act import act
 from gatekeeper.librarian.alarming import Alarmed
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.hands import Hands
 from gatekeeper.librarian.keeping import keep_house, make_room
-from gatekeeper.librarian.observe import observe
+from gatekeeper.librarian.observe import known_results, observe
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason, Result
 from gatekeeper.policy import overdue
@@ -72,6 +72,8 @@ def _work(gate: Gate, hands: Hands) -> Beat:
         alarms += [(step, alarm)] if alarm else []
         if isinstance(step, Rest):
             progress.at("keeping house")
+            refs = gate.git.refs()
+            doors.call_roll(gate, refs, known_results(gate, refs, mind), seen.release)
             keep_house(gate)
             return _at_rest(gate, seen, step, alarms)
     sight = alarming.glimpse(seen, alarms, now=gate.clock()) if seen else Sight()

@@ -134,8 +134,12 @@ def owned(
 
 
 def _free_id(request_id: str, taken: Collection[str]) -> str:
-    numbered = (nearest_id(f"{request_id[:58]}-{n}") for n in range(2, len(taken) + 3))
-    return next(each for each in numbered if each not in taken)
+    return next((each for each in like(request_id) if each not in taken), nearest_id(f"{request_id[:50]}-mine"))
+
+
+def like(request_id: str) -> tuple[str, ...]:
+    """Return the ids that are offered in place of one that is another's, in their order."""
+    return tuple(nearest_id(f"{request_id[:58]}-{n}") for n in range(2, 50))
 
 
 def reserved(facts: Facts) -> Refusal | None:

@@ -12,7 +12,7 @@ from gatekeeper.policy.values import TYPE_CHECKING, NamedTuple
 from gatekeeper.repo import objects, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from gatekeeper.repo.objects import Git
@@ -52,6 +52,34 @@ def collect(git: Git, request_id: str, new: str, policy: Mapping[str, Any], owne
     return next(found)._replace(others=tuple(other for id_, other in others.items() if id_ != request_id))
 
 
+def alone(git: Git, request_id: str, new: str, policy: Mapping[str, Any], owners: Owners) -> Facts:
+    """Return the same but for the others: it costs what the request does, however many are open."""
+    found = objects.mixed(git, whole=[RELEASE, RESULTS + request_id], measured=[new, REQUESTS + request_id])
+    release, tip = found.get(RELEASE), found.get(REQUESTS + request_id)
+    root = release.content.partition(b"\n")[0].decode().removeprefix("tree ") if release else None
+    refs = Open(release.oid if release else None, root, {request_id: tip.oid} if tip else {}, {})
+    agents = _agents(refs, _states(found), owners)
+    known = _at_first_sight(request_id, new, found.get(new), refs, agents)
+    return next(_with_histories(git, [known], refs, policy))
+
+
+def everybody(git: Git, but: str, owners: Owners) -> tuple[Other, ...]:
+    """Return every open request but one, in the order of their names."""
+    return tuple(other for id_, other in collect_all(git, {}, {}, owners)[1].items() if id_ != but)
+
+
+def beside(git: Git, ids: Iterable[str], owners: Owners) -> tuple[Other, ...]:
+    """Return those of these requests that are open, by their names alone; what one needs is told by its result."""
+    wanted = list(dict.fromkeys(ids))
+    found = objects.mixed(git, whole=[RESULTS + id_ for id_ in wanted], measured=[REQUESTS + id_ for id_ in wanted])
+    states = _states(found)
+    tips = {id_: found[REQUESTS + id_].oid for id_ in wanted if REQUESTS + id_ in found}
+    needs = {id_: states[id_]["Depends-On"] for id_ in tips if "Depends-On" in states.get(id_, {})}
+    refs = Open(None, None, tips, {id_: need for id_, need in needs.items() if states[id_].get("Tip") == tips[id_]})
+    agents = _agents(refs, states, owners)
+    return tuple(_other(refs, id_, agents, states) for id_ in tips)
+
+
 def collect_all(
     git: Git, tips: Mapping[str, str], policy: Mapping[str, Any], owners: Owners | None = None
 ) -> tuple[Iterator[Facts], dict[str, Other]]:
@@ -63,7 +91,7 @@ def collect_all(
     wanted = [RESULTS + id_ for id_ in sorted({*tips, *refs.tips})]
     found = objects.mixed(git, whole=wanted, measured=tips.values())
     measured = {new: found.pop(new, None) for new in set(tips.values())}
-    states = {name.removeprefix(RESULTS): _headers(result.content) for name, result in found.items()}
+    states = _states(found)
     agents = _agents(refs, states, owners)
     known = [_at_first_sight(id_, new, measured[new], refs, agents) for id_, new in tips.items()]
     return _with_histories(git, known, refs, policy), {id_: _other(refs, id_, agents, states) for id_ in refs.tips}
@@ -89,15 +117,16 @@ def _at_first_sight(id_: str, new: str, tip: objects.Object | None, refs: Open, 
 
 def owner_of(git: Git, request_id: str, owners: Owners) -> str | None:
     """Return the agent that an id belongs to, or None when nobody has written one down."""
-    refs = open_requests(git)
-    found = objects.contents(git, [RESULTS + request_id])
-    states = {name.removeprefix(RESULTS): _headers(result.content) for name, result in found.items()}
-    return _agents(refs, states, owners).get(request_id)
+    found = objects.mixed(git, whole=[RESULTS + request_id], measured=[REQUESTS + request_id])
+    tip = found.get(REQUESTS + request_id)
+    refs = Open(None, None, {request_id: tip.oid} if tip else {}, {})
+    return _agents(refs, _states(found), owners).get(request_id)
 
 
-def open_requests(git: Git) -> Open:
-    """Return `release` and every open request, in one process."""
-    fields = git(["for-each-ref", f"--format={_REF}", RELEASE, REQUESTS], b"").decode("utf-8", "surrogateescape")
+def open_requests(git: Git, *names: str) -> Open:
+    """Return `release` and every open request, or those of these names, in one process."""
+    wanted = [REQUESTS + name for name in names] or [REQUESTS]
+    fields = git(["for-each-ref", f"--format={_REF}", RELEASE, *wanted], b"").decode("utf-8", "surrogateescape")
     release = release_tree = None
     tips, depends_on = {}, {}
     for name, oid, root, needs in _records(fields, 4):
@@ -115,6 +144,12 @@ def _records(text: str, width: int) -> list[list[str]]:
     return [
         [fields[at].removeprefix("\n"), *fields[at + 1 : at + width]] for at in range(0, len(fields) - width + 1, width)
     ]
+
+
+def _states(found: Mapping[str, objects.Object]) -> dict[str, dict[str, str]]:
+    """Return the lines of each result among the objects, by id."""
+    kept = ((name, one) for name, one in found.items() if name.startswith(RESULTS))
+    return {name.removeprefix(RESULTS): _headers(one.content) for name, one in kept}
 
 
 def _headers(commit: bytes) -> dict[str, str]:
@@ -143,10 +178,10 @@ def _readable(facts: Facts, policy: Mapping[str, Any]) -> bool:
 
 def _with_histories(git: Git, known: Sequence[Facts], refs: Open, policy: Mapping[str, Any]) -> Iterator[Facts]:
     tips = [facts.new for facts in known if _readable(facts, policy)]
-    bases = _merge_bases(git, refs.release, tips)
+    bases, commits = _histories(git, refs.release, tips)
     lost = _all_taken_out(git, bases, policy["taken_out"])
-    commits = own_commits(git, [tip for tip in bases if tip not in bases[tip]], refs.release)
-    related = {tip for tip in commits if bases[tip] or refs.release_tree is None or refs.release_tree in _EMPTY_TREES}
+    empty = refs.release_tree is None or refs.release_tree in _EMPTY_TREES
+    related = {tip for tip in commits if commits[tip] and (bases[tip] or empty)}
     wanted = [facts.new for facts in known if facts.new in related]
     pairs = [(f"{bases[tip][0]}^{{tree}}" if bases[tip] else None, commits[tip][0].tree) for tip in wanted]
     changes = tree.compare_all(git, pairs, policy["limits"])
@@ -161,14 +196,25 @@ def _with_histories(git: Git, known: Sequence[Facts], refs: Open, policy: Mappin
         )
 
 
-def _merge_bases(git: Git, release: str | None, tips: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return each tip's best common commits with `release`; `rev-parse A...B` also ends with 0 when there is none."""
-    if release is None or not tips:
-        return dict.fromkeys(tips, ())
-    words: list[str] = []
-    for start in range(0, len(tips), _AT_ONCE):
-        ranges = [f"{release}...{tip}" for tip in tips[start : start + _AT_ONCE]]
-        words += git(["rev-parse", *ranges], b"").decode().split()
+def _histories(
+    git: Git, release: str | None, tips: Sequence[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[Commit, ...]]]:
+    """Return each tip's best common commits with `release`, and its own, the tip first: asked side by side."""
+    if not tips:
+        return {}, {}
+    told, *words = objects.together(git, _log(tips, release), *_ranges(tips, release))
+    none: dict[str, tuple[str, ...]] = dict.fromkeys(tips, ())
+    return none | _merge_bases(b"".join(words)), _own(told, tips)
+
+
+def _ranges(tips: Sequence[str], release: str | None) -> Iterator[tuple[list[str], bytes]]:
+    """Yield what is asked for merge bases; `rev-parse A...B` also ends with 0 when there is none."""
+    for start in range(0, len(tips) if release else 0, _AT_ONCE):
+        yield ["rev-parse", *(f"{release}...{tip}" for tip in tips[start : start + _AT_ONCE])], b""
+
+
+def _merge_bases(said: bytes) -> dict[str, tuple[str, ...]]:
+    words = said.decode().split()
     found: dict[str, tuple[str, ...]] = {}
     tip, at = "", 0
     while at < len(words):
@@ -181,14 +227,16 @@ def _merge_bases(git: Git, release: str | None, tips: Sequence[str]) -> dict[str
     return found
 
 
-def own_commits(git: Git, tips: Sequence[str], release: str | None) -> dict[str, tuple[Commit, ...]]:
-    """Return for each tip the commits that are not in `release`, the tip first."""
-    if not tips:
-        return {}
+def _log(tips: Sequence[str], release: str | None) -> tuple[list[str], bytes]:
+    """Return what is asked for the commits of tips that are not in `release`."""
     form = "%x00".join(_FIELDS) + "%x00"
     args = ["log", "--topo-order", "--no-show-signature", "--encoding=UTF-8", f"--format={form}", "--stdin"]
     wanted = [*tips, f"^{release}"] if release else tips
-    text = git(args, "".join(f"{name}\n" for name in wanted).encode()).decode("utf-8", "surrogateescape")
+    return args, "".join(f"{name}\n" for name in wanted).encode()
+
+
+def _own(said: bytes, tips: Sequence[str]) -> dict[str, tuple[Commit, ...]]:
+    text = said.decode("utf-8", "surrogateescape")
     found = {
         record[0]: (record[1].split(), _commit([record[0], *record[2:]])) for record in _records(text, len(_FIELDS))
     }

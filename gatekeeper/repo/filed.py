@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import json
 import os
 import time
@@ -12,23 +11,25 @@ from gatekeeper.policy.values import TYPE_CHECKING
 from gatekeeper.repo.facts import REQUESTS, RESULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from gatekeeper.policy.pushed import Facts, Other
     from gatekeeper.policy.wishes import Wish
+    from gatekeeper.repo.around import Around
     from gatekeeper.repo.objects import Git
 
-_WAITING = ("blocked", "held")
 _COMPARED = 50
-"""How many open requests, and how many paths, are looked at for overlaps: the answer must stay quick."""
+"""How many paths are looked at for overlaps: the answer must stay quick."""
 _NAMED = 3
 _GRACE = 60
 
 
-def accepted(git: Git, home: str, facts: Facts, policy: Mapping[str, Any], wish: Wish, *, event: str) -> str:
+def accepted(
+    git: Git, home: str, facts: Facts, policy: Mapping[str, Any], wish: Wish, *, event: str, around: Around
+) -> str:
     """Return the whole answer to a request that was filed or updated (`event`)."""
-    position = 1 + sum(other.state not in _WAITING for other in facts.others)
+    position = around.position
     wait = ["request-deploy", "--wait", facts.id]
     values = {
         "id": facts.id,
@@ -36,8 +37,8 @@ def accepted(git: Git, home: str, facts: Facts, policy: Mapping[str, Any], wish:
         "place": _ordinal(position),
         "intent": wish.intent,
         "surfaces": ", ".join(wish.surfaces),
-        "base": _base(git, facts),
-        "overlaps": _overlaps(git, facts, policy),
+        "base": around.base or _base(git, facts),
+        "overlaps": _overlaps(git, facts, policy, around.newest),
         "urgency": wish.urgency or "",
         "try_only": wish.try_only,
         "waits_for": wish.depends_on or "",
@@ -84,17 +85,18 @@ def _heartbeat(home: str) -> dict[str, object]:
     try:
         os.stat(f"{home}/var/bell.sock")  # noqa: PTH116 - no pathlib in hooks
         with open(f"{home}/var/heartbeat.json", encoding="utf-8") as file:  # noqa: PTH123 - no pathlib in hooks
-            due = calendar.timegm(time.strptime(json.load(file)["next"], "%Y-%m-%dT%H:%M:%SZ"))
+            due = str(json.load(file)["next"])
     except (OSError, ValueError, KeyError, TypeError):
+        due = ""
+    if [due[at : at + 1] for at in (10, 13, 19)] != ["T", ":", "Z"]:
         return {"running": False, "due": "", "late": False}
-    late = time.time() > due + _GRACE
-    return {"running": True, "due": time.strftime("%H:%M UTC", time.gmtime(due)), "late": late}
+    late = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - _GRACE)) > due
+    return {"running": True, "due": f"{due[11:16]} UTC", "late": late}
 
 
-def _overlaps(git: Git, facts: Facts, policy: Mapping[str, Any]) -> list[str]:
+def _overlaps(git: Git, facts: Facts, policy: Mapping[str, Any], others: Sequence[Other]) -> list[str]:
     """Return a sentence for each other open request that changes one of our paths."""
     paths = [entry.path for entry in facts.change.entries][:_COMPARED]
-    others = facts.others[-_COMPARED:]
     if not others or not paths:
         return []
     tips = [REQUESTS + other.id for other in others]

@@ -16,7 +16,8 @@ from shlex import quote
 from gatekeeper import assets
 from gatekeeper.repo.export import write_file
 
-NAMES = ("pre-receive", "post-receive")
+NAMES = ("posted", "pre-receive", "post-receive")
+"""The programs that Git starts, and before them the one that post-receive does."""
 MODULES = (
     "__init__",
     "policy/__init__",
@@ -31,6 +32,7 @@ MODULES = (
     "policy/values",
     "policy/wishes",
     "repo/__init__",
+    "repo/around",
     "repo/childgit",
     "repo/facts",
     "repo/filed",
@@ -38,6 +40,7 @@ MODULES = (
     "repo/posted",
     "repo/receive",
     "repo/report",
+    "repo/roll",
     "repo/tree",
 )
 """Every module that a hook imports; a test compares this with what one really does."""
@@ -86,7 +89,9 @@ def _wanted(folder: Path) -> dict[Path, tuple[bytes, int]]:
     files = {lib / f"{name}.py": (_source(_PACKAGE / f"{name}.py"), 0o644) for name in MODULES}
     for name in NAMES:
         script = _source(assets.folder("hooks") / name)
-        files.update(_script(folder, name, script, os.path.realpath(sys.executable)))
+        python = b"python3" in script.partition(b"\n")[0]
+        interpreter = os.path.realpath(sys.executable)
+        files.update(_script(folder, name, script, interpreter) if python else {folder / name: (script, 0o755)})
     return files
 
 

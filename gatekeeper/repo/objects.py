@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     """Runs `git ARGS` with this standard input and returns what it prints; raises for any status but 0."""
 
 
+def together(git: Git, *asked: tuple[list[str], bytes]) -> list[bytes]:
+    """Ask several things at once where the callable can, else one after the other."""
+    at_once = getattr(git, "together", None)
+    return at_once(*asked) if at_once else [git(args, stdin) for args, stdin in asked]
+
+
+ASKING = ["cat-file", "--batch-command", "--buffer"]
+"""What is asked of Git; a callable may keep one such process for all that is asked."""
+
+
 class Object(NamedTuple):
     """What Git says of one name; `content` is empty when only the size was asked for."""
 
@@ -40,16 +50,22 @@ def _ask(git: Git, asked: list[tuple[str, str]]) -> dict[str, Object]:
     if not asked:
         return {}
     script = "".join(f"{verb} {name}\n" for verb, name in asked).encode()
-    output, at = git(["cat-file", "--batch-command", "--buffer"], script), 0
+    output, at = git(ASKING, script), 0
     found = {}
     for verb, name in asked:
         end = output.index(b"\n", at)
-        words = output[at:end].decode().rsplit(" ", 2)
-        at = end + 1
-        if len(words) < 3 or not words[2].isdigit():  # `NAME missing`, or ambiguous
+        head = output[at:end]
+        size, at = size_in(head), end + 1
+        if size is None:
             continue
-        size = int(words[2])
+        words = head.decode().split(" ")
         content = output[at : at + size] if verb == "contents" else b""
         found[name] = Object(words[0], words[1], size, content)
         at += size + 1 if verb == "contents" else 0
     return found
+
+
+def size_in(head: bytes) -> int | None:
+    """Return the size that the first line of an answer tells; None for `NAME missing`, or an ambiguous one."""
+    words = head.rsplit(b" ", 2)
+    return int(words[2]) if len(words) == 3 and words[2].strip().isdigit() else None

@@ -14,19 +14,37 @@ if TYPE_CHECKING:
 
 
 def post_receive() -> int:
-    """Answer each ref of the push; the status changes nothing any more."""
+    """Answer each ref of the push, then wake the Librarian, then clear up: this may be ended at any moment."""
     home = home_of(os.environ)
-    for line in sys.stdin.buffer.read().decode("utf-8", "replace").splitlines():
-        _, new, ref = line.split(" ", 2)
-        sys.stdout.buffer.write(answer_to(home, new, ref).encode("utf-8", "backslashreplace"))
+    pushed = [line.split(" ", 2)[1:] for line in sys.stdin.buffer.read().decode("utf-8", "replace").splitlines()]
+    for new, ref in pushed:
+        text = _read(_place(home, new, ref)) or _plain(new, ref)
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
     sys.stdout.buffer.flush()
     wake(f"{home}/var/bell.sock")
+    for new, ref in pushed:
+        _forget(_place(home, new, ref))
     return 0
 
 
 def answer_to(home: str, new: str, ref: str) -> str:
     """Return what pre-receive has prepared to say, once, or the plain words when that is lost."""
-    return _take(f"{home}/var/answers/{answer_key(new, ref)}") or _plain(new, ref)
+    text = _read(_place(home, new, ref))
+    if not text:
+        return _plain(new, ref)
+    _forget(_place(home, new, ref))
+    return text
+
+
+def finish(home: str, new: str, ref: str) -> None:
+    """Do behind a door what the hook may not have come to: all that runs in there ends with receive-pack."""
+    if os.path.lexists(_place(home, new, ref)):
+        wake(f"{home}/var/bell.sock")
+        _forget(_place(home, new, ref))
+
+
+def _place(home: str, new: str, ref: str) -> str:
+    return f"{home}/var/answers/{answer_key(new, ref)}"
 
 
 def home_of(environment: Mapping[str, str]) -> str:
@@ -39,16 +57,21 @@ def answer_key(new: str, ref: str) -> str:
     return f"{new}-{ref.rpartition('/')[2]}"
 
 
-def _take(path: str) -> str:
+def _read(path: str) -> str:
     try:
         # The folder can be written by what serves a push, and the door reads it too: never follow a link from there.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, encoding="utf-8") as file:
-            text = file.read()
+            return file.read()
+    except (OSError, ValueError):
+        return ""
+
+
+def _forget(path: str) -> None:
+    try:
         os.unlink(path)  # noqa: PTH108
     except OSError:
-        return ""
-    return text
+        return
 
 
 def _plain(new: str, ref: str) -> str:

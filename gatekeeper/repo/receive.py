@@ -13,7 +13,7 @@ import sys
 from gatekeeper.policy import admission, answer, refs, repair
 from gatekeeper.policy.pushed import UNKNOWN, Claim, Refusal
 from gatekeeper.policy.values import TYPE_CHECKING
-from gatekeeper.repo import childgit, facts, filed, report
+from gatekeeper.repo import around, childgit, facts, filed, report, roll
 from gatekeeper.repo.posted import answer_key, home_of
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gatekeeper.policy.refs import Update
     from gatekeeper.repo.objects import Git
+    from gatekeeper.repo.report import Note
 
 POLICY_FORMAT = 1
 _LONGEST_COUNT = 5
@@ -72,6 +73,7 @@ class Door:
         self.policy = policy
         self.environment = environment
         self.git = git
+        self._noted: list[Note] | None = None
 
     def judge(self, lines: bytes) -> str:
         """Return the whole refusal, or "" once everything that an accepted push needs is durable."""
@@ -92,11 +94,12 @@ class Door:
         return answer.refused(reason, None, Refusal("GATE-408", {}, (), "never"))
 
     def _file(self, update: Update) -> str:
-        known = facts.collect(self.git, update.id, update.new, self.policy, self._owners)
+        known = facts.alone(self.git, update.id, update.new, self.policy, self._owners)
         committer = known.commits[0].committer if known.commits else None
         who = admission.reserved(known) or self._who(committer, repair.push_as(update.new, update.id))
         if isinstance(who, Refusal):
             return self._refuse(who, update, self._stranger(committer))
+        known, seen = around.look(self.git, roll.load(self.home), self._pushes(), known, who)
         wish = admission.judge(known, self.policy, who, sure=self._sure())
         if isinstance(wish, Refusal):
             return self._refuse(wish, update, who)
@@ -104,7 +107,7 @@ class Door:
         if not refused:
             event = "filed" if update.creates else "updated"
             with contextlib.suppress(Exception):  # the words must not cost the request: post-receive has plain ones
-                text = filed.accepted(self.git, self.home, known, self.policy, wish, event=event)
+                text = filed.accepted(self.git, self.home, known, self.policy, wish, event=event, around=seen)
                 report.leave_answer(self.home, answer_key(update.new, update.ref), text)
         return refused
 
@@ -162,7 +165,13 @@ class Door:
         return admission.named(name, self.policy["agents"]) or Claim(answer.shown(name)[: admission.LONGEST_NAME])
 
     def _owners(self, tips: Mapping[str, str]) -> Mapping[str, str]:
-        return report.owners(self.home, tips)
+        return report.owners(self._pushes(), tips)
+
+    def _pushes(self) -> list[Note]:
+        """Read once what was noted of pushes before this one."""
+        if self._noted is None:
+            self._noted = report.pushes(self.home)
+        return self._noted
 
     def _note(self, event: str, update: Update, who: Claim, **fields: str) -> str:
         """Write an event down; return a refusal when the disk does not take it (GATE-503)."""

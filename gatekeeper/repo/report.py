@@ -10,11 +10,15 @@ import json
 import os
 import time
 
+from gatekeeper.policy.texts import is_request_id
 from gatekeeper.policy.values import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
+
+    Note = dict[str, Any]
+    """What was written down, parsed."""
 
 MOST_REFUSALS = 1000
 """With so many files in the spool a refusal is only counted: refused pushes must not fill the disk."""
@@ -47,12 +51,12 @@ def dropped(home: str) -> int:
         return 0
 
 
-def owners(home: str, tips: Mapping[str, str]) -> dict[str, str]:
+def owners(notes: Iterable[Note], tips: Mapping[str, str]) -> dict[str, str]:
     """Return the first agents of requests that the Librarian has not seen, by what was noted before each push.
 
     The notes of one id form a chain of tips: from the present one back to the one that created the ref.
     """
-    pushed = {(entry["id"], entry["new"]): entry for entry in _notes(home) if entry.get("event") == "pushing"}
+    pushed = {(entry["id"], entry["new"]): entry for entry in notes}
     found = {}
     for id_, tip in tips.items():
         seen = set()
@@ -63,13 +67,24 @@ def owners(home: str, tips: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _notes(home: str) -> list[dict[str, Any]]:
-    found = []
-    for name in sorted(os.listdir(f"{home}/var/spool")):  # noqa: PTH208
+def pushes(home: str) -> list[Note]:
+    """Return what was noted before each push that the Librarian has not taken note of, the oldest first."""
+    found, names = [], list[str]()
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # nothing can be noted either
+        names = sorted(os.listdir(f"{home}/var/spool"))  # noqa: PTH208
+    for name in names:
         if name.endswith(".json") and not name.startswith("."):
             with contextlib.suppress(OSError, ValueError, RecursionError):  # the Librarian takes notes away meanwhile
                 found.append(json.loads(plain(f"{home}/var/spool/{name}")))
-    return found
+    return [entry for entry in found if _sound(entry)]
+
+
+def _sound(entry: object) -> bool:
+    """Tell whether it is the note of a push: what serves one can write here whatever it likes."""
+    if not isinstance(entry, dict) or entry.get("event") != "pushing" or not isinstance(entry.get("agent"), dict):
+        return False
+    texts = (entry.get("id"), entry.get("old"), entry.get("new"))
+    return all(isinstance(text, str) for text in texts) and is_request_id(entry["id"]) and "name" in entry["agent"]
 
 
 def plain(path: str) -> bytes:

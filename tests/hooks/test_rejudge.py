@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import closing
 
 from gatekeeper.config.schema import Gate
 from gatekeeper.policy import admission
@@ -21,8 +22,8 @@ def test_both_see_the_same(door: Door, clone: Clone) -> None:
     policy = json.loads((door.home / "var" / "policy.json").read_text())
     with Git(door.home / "repo.git") as git:
         seen = facts.collect(git.call, "fix-2", tip, policy)
-    hook = childgit.runner(str(door.home / "repo.git"), os.environ)
-    assert seen == facts.collect(hook, "fix-2", tip, policy)
+    with closing(childgit.runner(str(door.home / "repo.git"), os.environ)) as hook:
+        assert seen == facts.collect(hook, "fix-2", tip, policy)
     assert [other.id for other in seen.others] == ["fix-1"]
     wish = admission.judge(seen, policy, Claim("codex-1"))
     assert isinstance(wish, Wish)

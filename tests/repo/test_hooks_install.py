@@ -23,7 +23,7 @@ def test_installing_is_complete_and_repeatable(home: Path) -> None:
     folder = home / "repo.git" / "hooks"
     assert hooks.drift(home) == ()
     assert {path for path in folder.rglob("*") if path.is_file()} == set(written)
-    assert [path.name for path in written[-2:]] == ["pre-receive", "post-receive"], "the hooks come last"
+    assert [path.name for path in written[-3:]] == ["posted", "pre-receive", "post-receive"], "the hooks come last"
     assert all(os.access(folder / name, os.X_OK) for name in hooks.NAMES)
     assert {path.suffix for path in written} == {".py", ".pyc", ""}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from gatekeeper.repo import childgit, tree
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gatekeeper.repo.objects import Git
 
 LIMITS = {"request_paths": 1000, "request_depth": 20}
@@ -21,12 +24,12 @@ EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 @pytest.fixture(scope="module")
-def git(tmp_path_factory: pytest.TempPathFactory) -> Git:
+def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Git]:
     folder = tmp_path_factory.mktemp("trees")
     subprocess.run(["git", "init", "-q", "--bare", str(folder)], check=True)
-    runner = childgit.runner(str(folder), os.environ)
-    runner(["hash-object", "-w", "-t", "tree", "--stdin"], b"")
-    return runner
+    with closing(childgit.runner(str(folder), os.environ)) as runner:
+        runner(["hash-object", "-w", "-t", "tree", "--stdin"], b"")
+        yield runner
 
 
 def blob(git: Git, content: bytes) -> str:

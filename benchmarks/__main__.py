@@ -1,0 +1,137 @@
+"""Measures everything side by side, and writes docs/benchmarks.md and docs/benchmarks.json: `make bench [ONLY=name,…]`.
+
+Each group of figures runs in a process of its own; one that fails says why, and the others go on. `FULL=1` measures
+the greatest sizes too. The words of the page are in benchmarks/page.md.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import traceback
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from benchmarks import page  # noqa: E402 - what the figures use of the tests comes first
+from benchmarks.figure import Figure, absent  # noqa: E402
+
+GROUPS = ("push", "doors", "merge", "ship", "stage", "crowds", "look", "idle", "year")
+"""In this order; each is a module of benchmarks.figures."""
+_PATIENCE = {False: 300, True: 3600}
+"""Seconds that a group may take, in the short run and in the full one."""
+
+
+def main() -> int:
+    """Measure, and write the page when it is whole."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", default="", help=f"some of {', '.join(GROUPS)}")
+    parser.add_argument("--full", action="store_true", help="the greatest sizes too")
+    parser.add_argument("--one", choices=GROUPS, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        return _one(asked.one, full=asked.full)
+    wanted = [name for name in asked.only.split(",") if name] or list(GROUPS)
+    if unknown := sorted({*wanted} - {*GROUPS}):
+        parser.error(f"no figures named {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    subprocess.run([str(ROOT / "benchmarks" / "peers")], check=False)
+    told = {"at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "machine": _machine(), "full": asked.full}
+    groups = {name: _measured(name, full=asked.full) for name in wanted}
+    told["machine"]["load at the end"] = _load()
+    told["groups"] = {name: [figure.as_json for figure in found] for name, found in groups.items()}
+    if wanted == list(GROUPS):
+        (ROOT / "docs" / "benchmarks.json").write_text(json.dumps(told, indent=1) + "\n")
+        (ROOT / "docs" / "benchmarks.md").write_text(page.render(told))
+        print("written: docs/benchmarks.md, docs/benchmarks.json")
+    return 0
+
+
+def _one(name: str, *, full: bool) -> int:
+    """Measure one group, a line of JSON a figure as soon as it is there."""
+    for figure in import_module(f"benchmarks.figures.{name}").figures(full=full):
+        print(f"figure {json.dumps(figure.as_json)}", flush=True)
+    return 0
+
+
+def _measured(name: str, *, full: bool) -> list[Figure]:
+    print(f"\n{name}", flush=True)
+    argv = [sys.executable, "-m", "benchmarks", "--one", name, *(["--full"] if full else [])]
+    found, why = list[Figure](), ""
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said, errors = process.communicate(timeout=_PATIENCE[full])
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            said, errors = process.communicate()
+            why = f"it took longer than {_PATIENCE[full]} seconds"
+    for line in said.splitlines():
+        if line.startswith("figure "):
+            found.append(_figure(json.loads(line.removeprefix("figure "))))
+    if process.returncode and not why:
+        why = (errors.strip().splitlines() or ["no word"])[-1]
+        print(errors[-2000:], file=sys.stderr)
+    found += [absent(f"the rest of {name}", why)] if why else []
+    for figure in found:
+        print(page.plain(figure), flush=True)
+    return found
+
+
+def _figure(told: dict[str, Any]) -> Figure:
+    spread = told["spread"]
+    return replace(Figure(**told), spread=tuple(spread) if spread else None)
+
+
+def _machine() -> dict[str, str]:
+    model = next((line.partition(": ")[2] for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?")
+    return {
+        "cores": f"{os.cpu_count()} of {model}",
+        "system": f"{platform.system()} {platform.release()}",
+        "load at the beginning": _load(),
+        "Python": platform.python_version(),
+        **{name: _said(argv) for name, argv in _PROGRAMS.items()},
+    }
+
+
+_PROGRAMS = {
+    "Git": ("git", "--version"),
+    "Node": ("node", "--version"),
+    "pm2": ("pm2", "--version"),
+    "bubblewrap": ("bwrap", "--version"),
+    "gitolite": ("gitolite", "version"),
+    "capistrano": ("cap", "--version"),
+}
+
+
+def _said(argv: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return "not installed"
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if any(char.isdigit() for char in line)]
+    return (lines or ["installed"])[-1][:60]
+
+
+def _load() -> str:
+    return ", ".join(f"{each:.1f}" for each in os.getloadavg())
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        traceback.print_exc(limit=1)
+        sys.exit(130)

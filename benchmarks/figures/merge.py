@@ -1,0 +1,35 @@
+"""A train of 200 merged: as the Librarian does it, by one `git merge-tree` alone, and in a clone as merge bots do."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks import merging
+from benchmarks.figure import Figure, at_most, faster
+from gatekeeper.model import Oid
+
+TRAIN = 200
+
+
+def figures(*, full: bool) -> Iterator[Figure]:
+    """Yield both ratios on 5,000 files, and on 100,000 when all is asked for."""
+    for files, least in ((5_000, 30), *(((100_000, 150),) if full else ())):
+        with tempfile.TemporaryDirectory(prefix="gk-merging-") as folder:
+            repo, base, tips = merging.repository(Path(folder), files, TRAIN)
+            taken: dict[str, list[float]] = {"ours": [], "alone": [], "clone": []}
+            for _ in range(3):
+                for name, way in (("ours", merging.librarian), ("alone", alone), ("clone", merging.clone)):
+                    taken[name].append(merging.timed(way, repo, base, tips)[0])
+        what = f"merge a train of {TRAIN} on {files:,} files"
+        yield at_most(
+            what, "one `git merge-tree --stdin` of each request, no commit written", taken["ours"], taken["alone"], 2
+        )
+        yield faster(what, "clone and `git merge`", taken["ours"], taken["clone"], least)
+
+
+def alone(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:
+    """Merge each on `release`, in one process."""
+    lines = "".join(f"{base} {tip}\n" for tip in tips).encode()
+    argv = ["git", f"--git-dir={repo}", "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", "--stdin"]
+    return str(len(subprocess.run(argv, input=lines, stdout=subprocess.PIPE, check=True).stdout))

@@ -1,0 +1,88 @@
+"""A push of 100 changed files by path: with the hooks, without, and with a hook of click and GitPython."""
+
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from faults.crash import faulty_gate
+from faults.many import at_work, lay
+from gatehouse import Clone, Gatehouse
+
+from benchmarks.figure import Figure, at_most, faster, growth, in_turn
+
+FILES = 100
+ROUNDS = 15
+_CLICK_HOOK = """#!{python}
+import sys
+import click
+import git
+
+@click.command()
+def judge():
+    repo = git.Repo(".")
+    for line in sys.stdin:
+        old, new, ref = line.split()
+        if not ref.startswith("refs/heads/request/"):
+            raise click.ClickException("requests only")
+        commit = repo.commit(new)
+        changed = commit.diff(repo.commit("release"))
+        if any(".git" in (each.a_path or "").split("/") for each in changed):
+            raise click.ClickException("forbidden")
+    click.echo("filed")
+
+judge()
+"""
+
+
+def figures(*, full: bool) -> Iterator[Figure]:
+    """Yield the ratios, and how a push grows with the requests that are open."""
+    with faulty_gate(("one",)) as gate:
+        repos = {"ours": gate.home.repo, "bare": _bare(gate, "bare"), "click": _bare(gate, "click")}
+        hook = repos["click"] / "hooks" / "pre-receive"
+        hook.parent.mkdir()
+        hook.write_text(_CLICK_HOOK.format(python=sys.executable))
+        hook.chmod(hook.stat().st_mode | stat.S_IXUSR)
+        taken = _pushed(gate.clone(), repos)
+        yield at_most(f"push, path, {FILES} files", "the same push, no hook", taken["ours"], taken["bare"], 2.5)
+        yield faster(f"push, path, {FILES} files", "a click and GitPython hook", taken["ours"], taken["click"], None)
+    yield from _crowd((100, 1_000, 10_000) if full else (10, 100, 1_000))
+
+
+def _bare(gate: Gatehouse, name: str) -> Path:
+    """Return a copy of the repository, with its settings and without hooks, in a home of its own."""
+    repo = gate.root / name / "repo.git"
+    shutil.copytree(gate.home.repo, repo, symlinks=True)
+    shutil.rmtree(repo / "hooks")
+    return repo
+
+
+def _pushed(clone: Clone, repos: dict[str, Path]) -> dict[str, list[float]]:
+    def push(repo: Path) -> None:
+        clone.git("push", "-q", "-f", str(repo), "HEAD:refs/heads/request/measured")
+
+    taken: dict[str, list[float]] = {name: [] for name in repos}
+    for number in range(-1, ROUNDS):
+        clone.commit({f"sites/one/many/{at}.txt": f"{number} {at}\n" for at in range(FILES)}, f"Round {number}")
+        once = in_turn({name: partial(push, repo) for name, repo in repos.items()}, 1, warm=0)
+        for name, seconds in once.items():
+            taken[name] += seconds if number >= 0 else []
+    return taken
+
+
+def _crowd(sizes: tuple[int, ...]) -> Iterator[Figure]:
+    medians = []
+    for size in sizes:
+        with faulty_gate(("one",)) as gate:
+            gate.home.sites_toml.write_text(gate.toml.replace("open_requests = 1000", "open_requests = 100000"))
+            lay(gate, "many", size, site="one")
+            with at_work(gate) as librarian:
+                librarian.file()
+            subprocess.run(["git", f"--git-dir={gate.home.repo}", "pack-refs", "--all"], check=True)
+            taken = _pushed(gate.clone(), {"ours": gate.home.repo, "bare": _bare(gate, "bare")})
+        medians.append(sorted(taken["ours"])[len(taken["ours"]) // 2])
+    yield at_most(f"push with {sizes[-1]:,} open requests", "the same push, no hook", taken["ours"], taken["bare"], 2.5)
+    yield growth("push, open requests", sizes, medians)
