@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import traceback
@@ -55,6 +56,7 @@ def main() -> int:
 
 def _one(name: str, *, full: bool) -> int:
     """Measure one group, a line of JSON a figure as soon as it is there."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"{name} was stopped"))  # so that what it started is ended
     for figure in import_module(f"benchmarks.figures.{name}").figures(full=full):
         print(f"figure {json.dumps(figure.as_json)}", flush=True)
     return 0
@@ -104,7 +106,7 @@ _PROGRAMS = {
     "Node": ("node", "--version"),
     "pm2": ("pm2", "--version"),
     "bubblewrap": ("bwrap", "--version"),
-    "gitolite": ("gitolite", "version"),
+    "gitolite": ("dpkg-query", "-W", "-f", "gitolite3 ${Version}\n", "gitolite3"),
     "capistrano": ("cap", "--version"),
 }
 
