@@ -3,6 +3,7 @@
 They are a view and nothing rests on them: what they cannot be is a cause for a person, and stops nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gatekeeper import messages
@@ -38,6 +39,7 @@ class Showing:
     home: Home
     clock: Clock
     desk: Desk
+    tell: Callable[[str], None]
     _beside: "Beside[Settings] | None" = None
 
     def live(self) -> None:
@@ -63,7 +65,9 @@ class Showing:
             with opening.for_reading(self.home, clock=self.clock) as gate:
                 files.write(self.home.www, files.rendered(picture(gate, lives=lives)))
         except Exception as problem:  # noqa: BLE001 - a gate whose page cannot be written goes on, and says so
-            self._note((_cause(problem),), settings)
+            cause = _cause(problem)
+            self.tell(f"error: {cause.code} {cause.text}")
+            self._note((cause,), settings)
         else:
             self._note((), settings)
 

@@ -40,7 +40,7 @@ class Telling:
     def __init__(self, home: Home, clock: Clock, tell: Tell, *, background: bool = False) -> None:
         self._home, self._clock, self.tell = home, clock, tell
         self._desk, self._cancel = Desk(home, clock), Cancel()
-        self._showing = Showing(home, clock, self._desk)
+        self._showing = Showing(home, clock, self._desk, tell)
         if background:
             self._showing.live()
         self._posting = Beside("alerts", self._deliver) if background else None

@@ -72,6 +72,7 @@ def test_a_page_that_cannot_be_written_stops_no_ship_and_is_told(
     monkeypatch.setattr(fault, "hook", full)
     gate.tick()
     monkeypatch.undo()
+    assert any("GATE-503 the status page" in line for line in gate.told)
     assert gate.version != before
     assert gate.versions() == {gate.version}
     (told,) = [cause for cause in gate.json("alert")["open"] if cause["code"] == "GATE-503"]
