@@ -1,6 +1,6 @@
 """Reads everything that the next step is decided on, and nothing else: one snapshot."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from gatekeeper.errors import GateError
@@ -65,11 +65,13 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     known = known_results(gate, refs, mind)
     open_tips = requests_in(refs)
     current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
+    vanished = tuple(result for result in known.values() if result.id not in open_tips and not ended(result))
+    pending = {*_unfiled(open_tips, current), *(result.id for result in vanished)}
     first = Snapshot(
         release=release,
         leftovers=tuple(r for r in current.values() if r.state is State.SHIPPED and r.id not in mind.swept),
-        reports=_spent(gate, entries, known),
-        vanished=tuple(r for r in known.values() if r.id not in open_tips and not ended(r)),
+        reports=_spent(gate, entries, known, pending),
+        vanished=vanished,
         withdrawn=frozenset(RequestId(str(e.fields.get("id"))) for e in entries if e.event == "withdraw"),
         expired=overdue.expired(current.values(), now=gate.clock(), after=gate.config.gate.request_ttl),
         decisions=tuple(spool.decision(entry) for entry in entries if entry.event == "decision"),
@@ -188,10 +190,15 @@ def _arrivals(
 ) -> tuple[Arrival, ...]:
     """Return some tips that are new, or all, in the order in which their pushes were written down."""
     pushed = {(str(e.fields.get("id")), str(e.fields.get("new"))): e for e in entries if e.event == "pushing"}
-    fresh = [(id_, tip) for id_, tip in open_tips.items() if id_ not in current or _again(current[id_])]
+    fresh = [(id_, open_tips[id_]) for id_ in _unfiled(open_tips, current)]
     fresh.sort(key=lambda pair: pushed[pair].file if pair in pushed else "")
     wanted = [Fresh(id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in fresh]
     return arrivals(gate, wanted if everything else wanted[:AT_ONCE], known.values()) if wanted else ()
+
+
+def _unfiled(open_tips: Mapping[RequestId, Oid], current: Mapping[RequestId, Result]) -> list[RequestId]:
+    """Return the requests whose tip no result tells of."""
+    return [id_ for id_ in open_tips if id_ not in current or _again(current[id_])]
 
 
 def _again(result: Result) -> bool:
@@ -199,10 +206,15 @@ def _again(result: Result) -> bool:
     return result.state.final and result.state is not State.SHIPPED
 
 
-def _spent(gate: Gate, entries: tuple[spool.Entry, ...], known: Mapping[RequestId, Result]) -> tuple[str, ...]:
+def _spent(
+    gate: Gate,
+    entries: tuple[spool.Entry, ...],
+    known: Mapping[RequestId, Result],
+    pending: Collection[RequestId],
+) -> tuple[str, ...]:
     wishes = {id_of(entry) for entry in entries if unheard(entry, known)}
     gone = {id_ for id_ in wishes if gate.git.resolve(REQUESTS + id_) is None}
-    return spent(entries, known, gone, gate.clock())
+    return spent(entries, known, gone, pending, gate.clock())
 
 
 def _changed_sites(gate: Gate, release: Release, refs: Mapping[Ref, Oid]) -> tuple[str, ...]:

@@ -15,7 +15,9 @@ def require(releases: Path, folder: str, *, free: int) -> None:
         return
     left = shutil.disk_usage(releases).free
     if left < free:
-        problem = f"{left // _MIB} MiB are free where the releases lie, and limits.free_disk asks for {free // _MIB} MiB"
+        problem = (
+            f"{left // _MIB} MiB are free where the releases lie, and limits.free_disk asks for {free // _MIB} MiB"
+        )
         raise GateError(
             messages.reason("GATE-503", problem=problem),
             code="GATE-503",

@@ -1,11 +1,13 @@
 """How requests stand besides the straight way: held, frozen, withdrawn, vanished, tried, depending, expired."""
 
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
 from gatehouse import Gatehouse
 
+from gatekeeper.config.schema import DAY
 from gatekeeper.errors import Exit
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.model import Decision, State
@@ -111,6 +113,24 @@ def test_a_request_may_be_withdrawn_before_the_librarian_ever_saw_it(gate: Gateh
     beat = gate.tick()
     assert (gate.open(), beat.alarms) == (set(), ())
     assert gate.tick().alarms == ()
+
+
+def test_a_push_and_a_withdrawal_keep_their_notes_however_long_the_librarian_is_away(gate: Gatehouse) -> None:
+    """Without them the one would be put down to its committer, and the other would pass for tampering."""
+    gate.decide("freeze")
+    clone = gate.clone("agent-two")
+    clone.env["GIT_COMMITTER_NAME"] = "somebody-else"
+    clone.request("kept", {"sites/web/page.txt": "kept\n"})
+    clone.request("taken", {"sites/shop/page.txt": "taken\n"})
+    gate.tick()
+    assert clone.push(":request/taken").machine["event"] == "withdrawn"
+    clone.request("kept", {"sites/web/page.txt": "kept, mended\n"})
+    clone.request("fresh", {"sites/shop-admin/page.txt": "fresh\n"})
+    beat = gate.tick(clock=lambda: time.time() + 3 * DAY)
+    assert [gate.result(id_).agent.name for id_ in ("kept", "fresh")] == ["agent-two", "agent-two"]
+    assert (gate.result("kept").attempt, gate.code("taken")) == (2, "GATE-407")
+    assert not [alarm for alarm in beat.alarms if alarm.code == "GATE-502"]
+    gate.decide("thaw")
 
 
 def test_an_update_that_is_withdrawn_before_the_librarian_saw_it_has_its_outcome(gate: Gatehouse) -> None:
