@@ -30,20 +30,21 @@ def export(git: Git, tree: Oid, target: Path, *, paths: tuple[str, ...] = (), li
     Raises GateError when a linked file turns out to have other content than its blob.
     """
     had = {(e.path, e.mode, e.oid) for e in git.entries(like.tree, *paths, deep=True)} if like else set()
-    linkable: dict[Path, bool] = {}
+    root, source = os.fspath(target), os.fspath(like.folder) if like else ""
+    made, own = {""}, {"": True}
     for entry in git.entries(tree, *paths, deep=True):
-        place = target / entry.path
-        if place.parent not in linkable:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            linkable[place.parent] = like is not None and _holds(like.folder, place.parent.relative_to(target))
-        if (
-            like is not None
-            and linkable[place.parent]
-            and (entry.path, entry.mode, entry.oid) in had
-            and _link(like.folder / entry.path, place, entry)
-        ):
-            continue
-        _write(git, place, entry)
+        inside = entry.path.rpartition("/")[0]
+        if inside not in made:
+            os.makedirs(f"{root}/{inside}", exist_ok=True)  # noqa: PTH103 - pathlib costs more than the work itself here
+            made.add(inside)
+        place = f"{root}/{entry.path}"
+        linked = (
+            (entry.path, entry.mode, entry.oid) in had
+            and _holds(source, inside, own)
+            and _link(f"{source}/{entry.path}", place, entry)
+        )
+        if not linked:
+            _write(git, place, entry)
 
 
 def blob_oid(content: bytes) -> Oid:
@@ -86,31 +87,40 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         sync_folder(path.parent)
 
 
-def _holds(folder: Path, inside: Path) -> bool:
+def _holds(folder: str, inside: str, known: dict[str, bool]) -> bool:
     """Tell whether a path lies in the folder itself, not behind a link: there a site may have put anything."""
-    return (folder / inside).resolve() == folder.resolve() / inside
+    if inside not in known:
+        above = _holds(folder, inside.rpartition("/")[0], known)
+        known[inside] = above and _is_folder(f"{folder}/{inside}")
+    return known[inside]
 
 
-def _link(source: Path, place: Path, entry: Entry) -> bool:
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _link(source: str, place: str, entry: Entry) -> bool:
     """Link an unchanged regular file; False when it must be written anew, because it is gone or was changed."""
     if entry.mode == "120000":
         return False
     try:
-        seen = source.lstat()
-        if not stat.S_ISREG(seen.st_mode) or blob_oid(source.read_bytes()) != entry.oid:
+        handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
+            seen = os.fstat(handle)
+            if not stat.S_ISREG(seen.st_mode) or blob_oid(file.read()) != entry.oid:
+                return False
+        if bool(seen.st_mode & 0o100) != (entry.mode == "100755"):
             return False
-        place.hardlink_to(source)
+        os.link(source, place, follow_symlinks=False)
     except OSError:
         return False
-    return bool(seen.st_mode & 0o100) == (entry.mode == "100755") or _give_up(place)
+    return True
 
 
-def _give_up(place: Path) -> bool:
-    place.unlink()
-    return False
-
-
-def _write(git: Git, place: Path, entry: Entry) -> None:
+def _write(git: Git, place: str, entry: Entry) -> None:
     if entry.type != "blob":
         raise GateError(
             f"{entry.path} is a {entry.type}: only files and links can be written to disk.", code="GATE-204"
@@ -118,7 +128,7 @@ def _write(git: Git, place: Path, entry: Entry) -> None:
     with fault.step("export"):
         content = git.read(entry.oid)
     if entry.mode == "120000":
-        place.symlink_to(content.decode("utf-8", "surrogateescape"))
+        Path(place).symlink_to(content.decode("utf-8", "surrogateescape"))
         return
     mode = 0o755 if entry.mode == "100755" else 0o644
     handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
