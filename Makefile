@@ -16,7 +16,7 @@ demo: .venv/demo.done node_modules/done  ## play the whole story on six real sit
 	@gatekeeper demo
 
 test: setup  ## run the whole test suite; some of it: make test ARGS="tests/policy -x"
-	pytest $(ARGS)
+	$(if $(ARGS),pytest $(ARGS),.ci/test)
 
 bench: setup  ## measure everything side by side (ONLY=name,… some; FULL=1 the greatest sizes)
 	python -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(FULL),--full)

@@ -94,7 +94,7 @@ class _Front(click.Group):
     "--gate",
     "home",
     metavar="DIR",
-    type=click.Path(),
+    type=click.Path(readable=False),  # a gate behind doors cannot be read by those who come to them
     help="Which gate (or GATEKEEPER_HOME, or the folder you stand in).",
 )
 @click.version_option(gatekeeper.__version__, prog_name="gatekeeper")
