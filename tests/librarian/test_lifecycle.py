@@ -183,7 +183,8 @@ def test_a_link_that_somebody_else_moved_is_reported_and_left(gate: Gatehouse) -
     gate.switch_by_hand(was)
     kill(gate, "web")
     beat = gate.tick()
-    assert [alarm.code for alarm in beat.alarms] == ["GATE-502"]
+    assert [alarm.code for alarm in beat.alarms] == ["GATE-502", "GATE-504"]
+    assert "web" in beat.alarms[1].text, "the site that is left dead is told of"
     assert gate.home.current.readlink() == was
     gate.switch_by_hand(now)
     assert gate.tick().alarms == ()
