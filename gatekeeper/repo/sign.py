@@ -46,8 +46,9 @@ class Signer:
         chain = tuple(word for parent in parents for word in ("-p", parent))
         env = {**_person("AUTHOR", at), **_person("COMMITTER", at), **(author or {})}
         args = (*settings, "commit-tree", *flags, *chain, tree)
-        with fault.step(f"object: {message.splitlines()[0]}"):
-            return Oid(self.git.text(*args, stdin=message.encode(), env=env))
+        # Git leaves what it hands to ssh-keygen behind when that fails, as on a full disk.
+        with self._scratch() as scratch, fault.step(f"object: {message.splitlines()[0]}"):
+            return Oid(self.git.text(*args, stdin=message.encode(), env={**env, "TMPDIR": scratch}))
 
     def tag(self, *, commit: Oid, version: Version, message: str, at: float) -> Oid:
         """Write an annotated, signed tag object for `commit`; the ref is the caller's to move."""
@@ -62,8 +63,12 @@ class Signer:
         """Return an armoured signature of a file; it cannot pass for one of a Git object."""
         return self._signature(content, namespace=namespace)
 
+    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
+        """Return a folder that goes when it is left, or at the next start."""
+        return tempfile.TemporaryDirectory(prefix="sign-", dir=self.git.folder)
+
     def _signature(self, payload: bytes, *, namespace: str = "git") -> bytes:
-        with tempfile.TemporaryDirectory(prefix="sign-", dir=self.git.folder) as folder:
+        with self._scratch() as folder:
             text = Path(folder, "payload")
             text.write_bytes(payload)
             with fault.step("sign"):
