@@ -137,20 +137,20 @@ def test_a_changed_check_lapses_the_block(gate: Gatehouse) -> None:
 
 
 def test_what_programs_read_keeps_its_shape(gate: Gatehouse) -> None:
+    """Other people's scripts rest on these keys. All that there are beside them is in the schema (test_json.py)."""
     gate.clone().request("shape", {"sites/web/page.txt": "BROKEN\n"})
     gate.tick()
     status = gate.json("status")
     assert status["schema"] == 1
     assert set(status) >= {"release", "librarian", "frozen", "enforcement", "requests", "sites"}
     assert set(status["release"]) == {"version", "commit", "shipped_at"}
-    assert set(status["librarian"]) == {"running", "pid", "last_heartbeat", "next_heartbeat"}
-    assert set(status["requests"][0]) == {
+    assert set(status["librarian"]) >= {"running", "pid", "last_heartbeat", "next_heartbeat"}
+    assert set(status["requests"][0]) >= {
         *("id", "state", "agent", "surfaces", "intent", "tip", "filed_at", "position", "reason")
     }
     assert set(status["requests"][0]["reason"]) >= {"code", "text"}
-    assert set(status["sites"][0]) == {"name", "host", "version", "commit", "pm2", "pid", "healthy"}
+    assert set(status["sites"][0]) >= {"name", "host", "version", "commit", "pm2", "pid", "healthy"}
     assert status["enforcement"] == "advisory"
     shown = gate.json("show", "shape")
-    assert {key: shown[key] for key in status["requests"][0] if key != "position"} == {
-        key: value for key, value in status["requests"][0].items() if key != "position"
-    }
+    listed = {key: value for key, value in status["requests"][0].items() if key not in ("position", "waits_for")}
+    assert {key: shown[key] for key in listed} == listed
