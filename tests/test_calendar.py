@@ -154,7 +154,7 @@ def test_every_page_is_carried_out_as_it_is_written(year: Year) -> None:  # noqa
         written = moved.home.path / "ecosystem.json"
         assert (written.stat().st_mode & 0o777, '"TOLD": "new"' in written.read_text()) == (0o600, True)
         assert live(moved) == {"v0.1.1"}
-        moved.git("push", "-q", ".", "HEAD:refs/heads/anything")
+        moved.git("push", "-q", str(moved.home.repo), "HEAD:refs/heads/anything")
         assert moved.cli("tick").returncode == 1
         assert moved.json("audit", "verify")["ok"]
 
