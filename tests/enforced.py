@@ -5,6 +5,7 @@ The users are made for one test module and removed at its end. The sites are sta
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -179,6 +180,11 @@ class Enforced(View):
         options = ("StrictHostKeyChecking=no", f"UserKnownHostsFile={known}", "IdentitiesOnly=yes", "LogLevel=ERROR")
         words = " ".join(f"-o {option}" for option in options)
         return f"ssh -F none -p {port} -i {self.root}/ssh-{agent} {words}"
+
+
+def ageless(text: str) -> str:
+    """Return what a verb printed without how long ago things were: two looks are never at one moment."""
+    return re.sub(r"\d+ (s|min) ago", "a moment ago", text)
 
 
 @contextmanager

@@ -1,14 +1,13 @@
 """The SSH door: a real sshd, the keys that the gate writes, and all that a key does not open."""
 
 import json
-import re
 import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from enforced import AGENTS, OPERATOR, ROOT, STRANGER, Enforced, build
+from enforced import AGENTS, OPERATOR, ROOT, STRANGER, Enforced, ageless, build
 
 from gatekeeper.config import keys
 from gatekeeper.config.schema import Agent, Config
@@ -123,11 +122,6 @@ def test_the_environment_of_a_client_counts_for_nothing(gate: Enforced, port: in
     address = f"{gate.librarian.name}@127.0.0.1"
     done = gate.run(gate.users["codex-1"], *words, *options, address, "status", "--json", env=sent)
     assert json.loads(done.stdout)["enforcement"] == "enforced", done.stderr
-
-
-def ageless(text: str) -> str:
-    """Return a status without how long ago things were: two looks are never at one moment."""
-    return re.sub(r"\d+ (s|min) ago", "a moment ago", text)
 
 
 def test_the_looking_verbs(gate: Enforced, port: int) -> None:
