@@ -187,6 +187,17 @@ def ageless(text: str) -> str:
     return re.sub(r"\d+ (s|min) ago", "a moment ago", text)
 
 
+def ships_while_waited_for(gate: Enforced, clone: UsersClone, argv: Sequence[str], id_: str) -> None:
+    """Have a program wait for its request until it says that it stands in the queue, then ship it: it must end well."""
+    with subprocess.Popen(argv, cwd=clone.folder, env=clone.env, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        while f"{id_} is queued, number 1 in the queue" not in child.stderr.readline():
+            assert child.poll() is None
+        gate.tick()
+        told = child.stderr.read()
+    assert child.returncode == 0, told
+
+
 @contextmanager
 def serving(argv: Sequence[str], env: Mapping[str, str], ready: str) -> Iterator["subprocess.Popen[str]"]:
     """Run a program from when it says `ready` on standard error until SIGTERM."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from enforced import OPERATOR, ROOT, STRANGER, Enforced, ageless, build, gatekeeper, serving
+from enforced import OPERATOR, ROOT, STRANGER, Enforced, ageless, build, gatekeeper, serving, ships_while_waited_for
 
 from gatekeeper.doors.listener import handed_over, listen
 from gatekeeper.doors.places import MOST_EACH, MOST_WAITS
@@ -258,13 +258,7 @@ def test_request_deploy_waits_on_one_connection(gate: Enforced) -> None:
     clone.env["PATH"] = f"{folder}:{clone.env['PATH']}"
     ask = ("--surface", "docs", "--intent", "Wait for it", "--artifact", "docs-3", "--id", "waited")
     argv = clone.user.command(["request-deploy", *ask, "--wait=90s"])
-    with subprocess.Popen(argv, cwd=clone.folder, env=clone.env, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stderr is not None
-        while "waited is queued, number 1 in the queue" not in child.stderr.readline():
-            assert child.poll() is None
-        gate.tick()
-        told = child.stderr.read()
-    assert child.returncode == 0, told
+    ships_while_waited_for(gate, clone, argv, "waited")
     asked = (folder / "asked").read_text().splitlines()
     runs = [line for line in asked if line.startswith("--run")]
     assert [line.rsplit(" ", 2)[0] for line in runs] == [f"--run {gate.home.path} wait waited"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from enforced import AGENTS, OPERATOR, ROOT, STRANGER, Enforced, ageless, build
+from enforced import AGENTS, OPERATOR, ROOT, STRANGER, Enforced, ageless, build, ships_while_waited_for
 
 from gatekeeper.config import keys
 from gatekeeper.config.schema import Agent, Config
@@ -59,13 +59,7 @@ def test_request_deploy_waits_on_one_connection(gate: Enforced, port: int) -> No
     clone.commit({"sites/blog/index.html": "waited for over ssh\n"})
     ask = ("--surface", "blog", "--intent", "Wait", "--artifact", "b-1", "--id", "over-ssh", "--remote", "remote")
     argv = clone.user.command([f"{ROOT}/request-deploy", *ask, "--wait=90s"])
-    with subprocess.Popen(argv, cwd=clone.folder, env=clone.env, stderr=subprocess.PIPE, text=True) as child:
-        assert child.stderr is not None
-        while "over-ssh is queued, number 1 in the queue" not in child.stderr.readline():
-            assert child.poll() is None
-        gate.tick()
-        told = child.stderr.read()
-    assert child.returncode == 0, told
+    ships_while_waited_for(gate, clone, argv, "over-ssh")
     lines = [line.split("@127.0.0.1 ")[1] for line in asked.read_text().splitlines() if "@127.0.0.1 " in line]
     (waited,) = [line for line in lines if line.startswith("wait over-ssh --timeout ")]
     assert lines.index(waited) == len(lines) - 3, "one look at the end, and the fetch of its result"
