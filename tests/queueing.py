@@ -34,6 +34,7 @@ class Queue:
     jobs: tuple[str, ...] = JOBS
     live: bool = True
     doubted: frozenset[str] = frozenset()
+    closed: bool = False
     now: float = 0.0
     runs: list[str] = field(default_factory=list)
 
@@ -85,6 +86,7 @@ class Queue:
                 now=self.now,
                 suspects=self.suspects,
                 landed=frozenset(Oid(str(number)) for number in self.landed),
+                closed=self.closed,
                 doubted=self.doubted,
             )
         )
@@ -102,7 +104,7 @@ class Queue:
                 self.running[run.job.key] = self.now
             if made.guilty is not None:
                 self.blocked[made.guilty.request.sequence] = made.guilty
-            elif made.ready is not None and len(made.ready.stages) > 1:
+            elif made.ready is not None and len(made.ready.stages) > 1 and not self.closed:
                 self._ship(made.ready.stages)
             elif not (made.start or made.cancel):
                 return made

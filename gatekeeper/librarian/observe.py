@@ -94,6 +94,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     stopped = shut is not None and shut.stopped
     elsewhere = gate.target.elsewhere  # what `release` is to them must be known before they are taken over
     asked = not stopped and (release.version is None or bool(queue or changed or mind.running or elsewhere))
+    idle = Plan(red=mind.red.get(release.commit, ()))
     return replace(
         first,
         changed_sites=changed,
@@ -101,7 +102,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         thaws=thaws(gate, refs.get(FROZEN)),
         ailing_sites=() if mind.looked_after else _ailing_sites(gate, release),
         standings=formed.standings,
-        plan=plan(gate, yard, queue, known.values(), mind) if asked else Plan(red=mind.red.get(release.commit, ())),
+        plan=plan(gate, yard, queue, known.values(), mind, closed=shut is not None) if asked else idle,
         bad_trees=_named(refs, BAD),
         interrupted=_named(refs, INTERRUPTED),
     )
@@ -248,7 +249,7 @@ def _ailing_sites(gate: Gate, release: Release) -> tuple[str, ...]:
 def _ails(gate: Gate, live: LivePlan, run: SiteRun, site: SiteSeen) -> bool:
     footing = live.footing(run.name)
     where = gate.home.releases / footing.folder / run.cwd.relative_to(gate.home.current)
-    return (site.status, site.cwd, site.version) != ("online", str(where), footing.stamp.version)
+    return (site.status, site.cwd, site.version, site.strays) != ("online", str(where), footing.stamp.version, 0)
 
 
 def version_of(gate: Gate, tip: Oid) -> Version | None:

@@ -18,7 +18,9 @@ _PRIOR_FLAKY, _PRIOR_RUNS = 0.2, 40.0
 """What is thought of checks before any has run: one run in two hundred fails for no reason."""
 
 
-def plan(gate: Gate, yard: Yard, queue: Sequence[Request], known: Iterable[Result], mind: Recollection) -> Plan:
+def plan(
+    gate: Gate, yard: Yard, queue: Sequence[Request], known: Iterable[Result], mind: Recollection, *, closed: bool
+) -> Plan:
     """Plan from what is known at this moment; the suspects are remembered for the next."""
     sight = _Sight(gate, yard, mind)
     base = sight.line(())
@@ -37,6 +39,7 @@ def plan(gate: Gate, yard: Yard, queue: Sequence[Request], known: Iterable[Resul
             now=gate.clock(),
             suspects=mind.suspects,
             landed=frozenset(result.tip for result in known if result.state is State.SHIPPED),
+            closed=closed,
             doubted=frozenset(red - mind.asked),
         )
     )

@@ -13,6 +13,7 @@ The rules, in order:
    state just before is known, and those that it may only fail together with have landed. A longer state that failed
    counts when all others in it have landed: only the suspect was left to fail it. Else the same state is run again,
    and more than once where checks are known to be flaky; that has time: the others go first, unless it has waited long.
+   While nothing may land, a suspect behind others is run on `release` alone: what fails there needs nobody's landing.
 5. Slots that are left verify turns ahead of time, the likeliest to be needed first, down to one chance in five.
 6. The most requests whose jobs are all known to pass, without the others, ship at once, up to `max_train`: every key
    of the very tree that ships has passed, or fails on `release` too and is touched by none of them.
@@ -24,7 +25,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gatekeeper.model import Job, JobName, Oid, Outcome, Request, RequestId, Stage, Verdict
+from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
 from gatekeeper.policy import blame
 from gatekeeper.policy.line import Span, Turn, bundles, first_of_each, green, span, tracks, without
 from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run, Scene, Suspect
@@ -235,19 +236,40 @@ class _Planner:
         It is let go after a flake, and when what it failed behind did not land as it was.
         """
         said = self.scene.verdicts.get(suspect.run.job.key)
-        control = suspect.before
         open_ = any(request in self.scene.queue for request in suspect.behind)
         landed = {request.tip for request in suspect.behind} <= self.scene.landed
         if said is None or said.outcome is Outcome.PASSED or not (open_ or landed):
             return
         self.suspects.append(suspect)
+        if landed or not self.scene.closed:
+            self._judge(suspect, said, landed=landed)
+        elif (alone := self._alone(suspect)) is not None:
+            self._judge(alone, self.scene.verdicts.get(alone.run.job.key), landed=True)
+
+    def _alone(self, suspect: Suspect) -> Suspect | None:
+        """Return a suspect as it is without those that it is behind; None where it cannot be, or the job is not run."""
+        stages = self.scene.make((suspect.request,))
+        before, after = ({job.name: job for job in (*stage.builds, *stage.checks)} for stage in (stages[0], stages[-1]))
+        name = suspect.run.job.name
+        said = self.scene.verdicts.get(after[name].key) if name in after else None
+        if len(stages) == 1 or name not in after or (said is not None and said.outcome is Outcome.PASSED):
+            return None
+        control = Run(stages[0], before[name]) if name in before else None
+        return Suspect(suspect.request, Run(stages[1], after[name]), control, (), suspect.since)
+
+    def _judge(self, suspect: Suspect, said: Verdict | None, *, landed: bool) -> None:
+        control = suspect.before
         if control is not None and not self._settled(self.scene.verdicts.get(control.job.key)):
             self._want(0.9, Turn(0, control.stage, control.job), again=True)
         if not self._settled(said, others=blame.elsewhere(suspect, self.scene.landed)):
             self._want(
-                1.5 if self._waited(suspect, said) else 0.3, Turn(0, suspect.run.stage, suspect.run.job), again=True
+                1.5 if said is not None and self._waited(suspect, said) else 0.3,
+                Turn(0, suspect.run.stage, suspect.run.job),
+                again=True,
             )
-        elif landed and (control is None or self._settled(self.scene.verdicts.get(control.job.key))):
+        elif (
+            landed and said is not None and (control is None or self._settled(self.scene.verdicts.get(control.job.key)))
+        ):
             self.guilty = self.guilty or Guilty(suspect.request, suspect.run.job, said, suspect.behind)
 
     def _waited(self, suspect: Suspect, said: Verdict) -> bool:
@@ -255,7 +277,8 @@ class _Planner:
 
     def _spare(self, ready: Ready | None) -> None:
         """Do not run again what the landing of the others is about to prove."""
-        going = {s.request.tip for s in ready.stages if s.request is not None} if ready is not None else set[Oid]()
+        stages = ready.stages if ready is not None and not self.scene.closed else ()
+        going = {stage.request.tip for stage in stages if stage.request is not None}
         for suspect in self.suspects:
             said = self.scene.verdicts[suspect.run.job.key]
             others = blame.elsewhere(suspect, going | self.scene.landed)

@@ -78,6 +78,8 @@ class Scene:
     suspects: tuple[Suspect, ...] = ()
     landed: AbstractSet[Oid] = frozenset()
     """The tips that went live, of late."""
+    closed: bool = False
+    """Nothing may land for now: the gate is frozen, or outside its ship windows."""
     doubted: frozenset[str] = frozenset()
     """Keys that are red on `release`, and not asked again in this heartbeat yet."""
 

@@ -315,7 +315,7 @@ def _advance(seen: Snapshot) -> Step:  # noqa: PLR0911 - one line a rule
     if plan.running:
         return Verify()
     if plan.ready is not None and seen.closed is not None:
-        return Rest(seen.closed.reason.text)
+        return _halt(seen, seen.closed)
     if plan.red and seen.release.version is None:
         return Rest("release is red", _alarm(plan.red))
     return Rest("nothing is waiting to be shipped", _alarm(plan.red))
@@ -331,7 +331,7 @@ def _verify(seen: Snapshot) -> Verify:
 
 
 def _halt(seen: Snapshot, closed: Closed) -> Step:
-    """After an `abort` whatever waits in the queue says so, and nothing begins."""
+    """Whatever waits in the queue says what it waits for, when nothing more can be learned of it."""
     for standing in seen.standings:
         said, state = standing.result, State.VERIFIED if standing.result.state is State.VERIFIED else State.QUEUED
         waits = standing.state is State.QUEUED and standing.reason is None

@@ -28,6 +28,16 @@ class Pm2Process:
     """False when pm2 would start it with other GATE_ values the next time."""
     variables: frozenset[str]
 
+    @property
+    def in_motion(self) -> bool:
+        """True while pm2 starts or stops it. Told to restart it then, pm2 7.0.4 may start it twice and lose one."""
+        return self.status in ("launching", "stopping") or self.coming_back
+
+    @property
+    def coming_back(self) -> bool:
+        """True between a death and pm2's own new start: one that stays down has no pid any more."""
+        return self.status in ("stopped", "waiting restart") and self.pid != 0
+
 
 def parse(entry: Mapping[str, Any]) -> Pm2Process:
     """Read an entry of getMonitorData or `jlist`; what pm2 leaves out is empty, 0 or None."""

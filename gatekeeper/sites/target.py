@@ -18,13 +18,15 @@ from gatekeeper.model import SiteName
 from gatekeeper.sites import ecosystem, plan, procfs
 from gatekeeper.sites.listed import Pm2Process
 from gatekeeper.sites.pm2 import Pm2, base_environment
-from gatekeeper.sites.proof import Place, View
+from gatekeeper.sites.proof import Place, View, strays
 from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.sites.watch import SiteHealth, glance, judge, look
 
 _RETRY = 0.3
 _UNKNOWN = 20.0
 _MARGIN = 5.0
+_COMES_BACK = 2.0
+"""Seconds within which pm2 starts a process that died; one that dies again and again is waited for no longer."""
 _ORPHANS_LAST = 2.5
 """Seconds that sites may outlive their daemon, and hold their ports."""
 
@@ -42,6 +44,8 @@ class SiteSeen:
     version: str | None = None
     commit: str | None = None
     restarts: int = 0
+    strays: int = 0
+    """Processes beside it, in its folder of any release, that pm2 has lost sight of, or that are on their way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ class LocalTarget:
         self._ensure_daemon(runs)
         told = self._told(runs, stamp)
         todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
-        launching = any(one.status == "launching" for one, _ in todo.reload)
-        if todo.delete or launching or self._unlisted(look(self.pm2)):
+        moving = any(one.in_motion for one, _ in todo.reload)
+        if todo.delete or moving or self._unlisted(look(self.pm2)):
             # pm2 loses sight of a worker that is launching when its process is reloaded, as one that dies at boot is
             self._quiet(runs)
             todo = plan.make(runs, told, self.pm2.processes(), current=self.current, only=only)
@@ -108,13 +112,16 @@ class LocalTarget:
         mine = [run for run in runs if only is None or run.name in only]
         ill = {run.name for run in mine if not glance(run, places[run.name], stamp, view).healthy}
         self.reload(runs, stamp, only=ill)
+        seen = self.health(mine, stamp, release)
+        if all(site.healthy for site in seen.values()) or not self._unlisted(look(self.pm2)):
+            return seen
+        self._quiet(runs)
         return self.health(mine, stamp, release)
 
     def observe(self, runs: Sequence[SiteRun]) -> dict[SiteName, SiteSeen]:
         """Return what is there, at once. Never starts a daemon."""
-        up = self.pm2.daemon() is not None
-        processes = self.pm2.processes() if up else ()
-        return {run.name: _seen(run, processes, up=up) for run in runs}
+        view, places = look(self.pm2), self._places(runs, self.current.resolve())
+        return {run.name: _seen(run, view, places[run.name]) for run in runs}
 
     def wake(self, published: Path) -> str:
         """Start, after a boot, what the file names and pm2 does not have; return a sentence that says what was done.
@@ -157,8 +164,10 @@ class LocalTarget:
         refused = self.pm2.apply(todo.start, todo.reload, ecosystem=self.file)
         while refused:
             # "already in progress" is the earlier reload, to an earlier state: it is never counted as this one
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline + _MARGIN:
                 raise _busy(" ".join(sorted(set(refused.values()))))
+            if time.monotonic() >= deadline:
+                self.pm2.drop_parked(refused)
             time.sleep(_RETRY)
             now = {one.pm_id: one for one in self.pm2.processes()}
             again = [(now[one.pm_id], app) for one, app in todo.reload if one.pm_id in refused and one.pm_id in now]
@@ -192,27 +201,31 @@ class LocalTarget:
         at its time-out pm2 would end the old ones whatever is in their place.
         """
         view = look(self.pm2)
-        pairs = [(one, app) for one, app in todo.reload if one.status in ("errored", "stopped")]
+        pairs = [(one, app) for one, app in todo.reload if one.status in ("errored", "stopped") and not one.in_motion]
         self.pm2.apply((), pairs, ecosystem=self.file)
         self.pm2.kill(one.pm_id for one, app in todo.reload if _hangs(one, app, view, places[one.name]))
 
     def _quiet(self, runs: Sequence[SiteRun]) -> None:
         """Wait until nothing of ours is being started, stopped or reloaded. Raises 504 when that never ends.
 
-        A worker that dies in the middle of a reload can leave another that pm2 has lost sight of and never ends: that
-        one is ended here, once it had all the time that a site has to leave.
+        A worker that dies in the middle of a reload can leave another that never ends and that pm2's list does not
+        show: it is ended here, once it had all the time that a site has to leave.
         """
-        deadline = time.monotonic() + _longest(runs) + _MARGIN
-        while busy := self._commotion(view := look(self.pm2)):
+        began = time.monotonic()
+        deadline = began + _longest(runs) + _MARGIN
+        while busy := self._commotion(view := look(self.pm2), lately=time.monotonic() < began + _COMES_BACK):
             if time.monotonic() >= deadline + _MARGIN:
                 raise _busy(busy)
-            for pid in self._unlisted(view) if time.monotonic() >= deadline else ():
+            lost = self._unlisted(view) if time.monotonic() >= deadline else ()
+            if lost:
+                self.pm2.drop_parked(one.pm_id for one in view.processes if plan.is_ours(one, self.current))
+            for pid in lost:
                 _end(pid, view)
             time.sleep(_RETRY / 3)
 
-    def _commotion(self, view: View) -> str:
+    def _commotion(self, view: View, *, lately: bool) -> str:
         for one in view.processes:
-            if plan.is_ours(one, self.current) and one.status in ("launching", "stopping"):
+            if plan.is_ours(one, self.current) and one.in_motion and (lately or not one.coming_back):
                 return f'Process {one.pid} of "{one.name}" is {one.status}.'
         for pid in self._unlisted(view):
             return f"Process {pid} in {view.children[pid]} is on its way out, or pm2 has lost sight of it."
@@ -236,10 +249,10 @@ def _hangs(one: Pm2Process, app: ecosystem.App, view: View, place: Place) -> boo
     return starting and place.has(cwd) and cwd != str(place.folder)
 
 
-def _seen(run: SiteRun, processes: Sequence[Pm2Process], *, up: bool) -> SiteSeen:
-    own = plan.belonging(run, processes)
+def _seen(run: SiteRun, view: View, place: Place) -> SiteSeen:
+    own = plan.belonging(run, view.processes)
     if run.mode == "static" or not own:
-        return SiteSeen("static" if run.mode == "static" else "absent" if up else "down")
+        return SiteSeen("static" if run.mode == "static" else "absent" if view.daemon else "down")
     worst = next((one for one in own if one.status != "online"), own[0])
     return SiteSeen(
         status=worst.status,
@@ -248,6 +261,7 @@ def _seen(run: SiteRun, processes: Sequence[Pm2Process], *, up: bool) -> SiteSee
         version=worst.version or None,
         commit=worst.commit or None,
         restarts=sum(one.restarts for one in own),
+        strays=len(strays(place, view)),
     )
 
 

@@ -61,6 +61,19 @@ def test_the_guilty_are_blocked_and_all_others_land(queue: Queue, data: st.DataO
         assert innocent < set(queue.clash), "of two that break together one lands"
 
 
+@given(queues())
+def test_while_nothing_may_land_the_guilty_are_told_all_the_same(queue: Queue) -> None:
+    queue.closed, queue.late, queue.max_train, queue.filed = True, False, len(queue.touches), list(queue.touches)
+    queue.finish()
+    guilty = {n for n, broken in queue.breaks.items() if broken}
+    assert set(queue.blocked) == guilty
+    assert not queue.landed
+    queue.closed = False
+    queue.finish()
+    assert len(set(queue.blocked) - guilty) == (queue.clash is not None), "of two that break together one lands"
+    assert {*queue.landed, *queue.blocked} == set(queue.touches)
+
+
 @given(queues(), st.data())
 def test_flakes_cost_runs_and_nobody_a_block(queue: Queue, data: st.DataObject) -> None:
     """One does, where checks are thought to be reliable; three do, where they are known to be flaky."""

@@ -106,6 +106,8 @@ class World:
     touches: Mapping[str, frozenset[str]]
     breaks: Mapping[str, frozenset[str]]
     red: frozenset[str] = frozenset()
+    together: frozenset[str] = frozenset()
+    """Who breaks a check in company only."""
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     landed: list[str] = field(default_factory=list)
@@ -140,13 +142,22 @@ class World:
     def outcome(self, job: Job) -> Outcome:
         seen = [name for name in job.key.partition(" of ")[2].split("+") if name]
         red = job.name.name in self.red or any(job.name.name in self.breaks[name] for name in seen)
+        red |= bool(self.together) and self.together <= set(seen)
         return Outcome.FAILED if red else Outcome.PASSED
 
     def snapshot(self) -> Snapshot:
         standings = tuple(_standing(one) for one in self.results.values() if not one.state.final)
         queue = tuple(self._request(name) for name, one in self.results.items() if self._in_queue(one))
         plan = planner.plan(
-            Scene(queue, self.make, dict(self.verdicts), dict(self.running), slots=2, suspects=self.suspects)
+            Scene(
+                queue,
+                self.make,
+                dict(self.verdicts),
+                dict(self.running),
+                slots=2,
+                suspects=self.suspects,
+                closed=self.closed is not None,
+            )
         )
         return Snapshot(
             LIVE,
@@ -257,6 +268,20 @@ def test_closed_requests_are_verified_and_wait_with_the_reason() -> None:
     world.closed = None
     world.live()
     assert world.landed == ["a"]
+
+
+def test_while_closed_who_only_fails_behind_others_waits_with_the_reason_for_their_landing() -> None:
+    world = World({"a": frozenset({"one"}), "b": frozenset({"one"})}, {"a": frozenset(), "b": frozenset()})
+    world.together = frozenset({"a", "b"})
+    world.closed = Closed(Reason("GATE-408", "frozen"))
+    assert world.live().why == "frozen"
+    assert [(world.results[name].state, world.results[name].reason) for name in "ab"] == [
+        (State.VERIFIED, world.closed.reason),
+        (State.QUEUED, world.closed.reason),
+    ]
+    world.closed = None
+    world.live()
+    assert (world.landed, world.results["b"].state) == (["a"], State.BLOCKED)
 
 
 def test_a_tree_that_failed_when_live_costs_the_last_request_only() -> None:

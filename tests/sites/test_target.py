@@ -23,6 +23,7 @@ from .world import DIES, FAILS, GOOD, HANGS, LIES, World, stamp
 SLOW = GOOD.replace("server.listen(", "setTimeout(() => server.listen(").replace(
     "process.send('ready'));", "process.send('ready')), 700);"
 )
+LATE_AND_DEAF = SLOW.replace("{ stopping = true;", "{ return setTimeout(() => process.exit(0), 1500);")
 MUTE = "process.send('ready');" + HANGS
 FALLS_OVER = GOOD + "setTimeout(() => process.exit(4), 700);\n"
 
@@ -324,6 +325,43 @@ def test_a_process_that_pm2_has_lost_sight_of_is_ended(world: World) -> None:
     ship(world, runs, "v3", world.release("v3", shop=GOOD, news=GOOD))
     assert below(world) == listed(world)
     assert {ask(run)["version"] for run in runs} == {"v3"}
+
+
+def test_an_outgoing_worker_that_dies_and_that_pm2_starts_again_for_ever_is_ended(world: World) -> None:
+    """pm2 starts it beside its successor, deletes it while it starts, and starts it again when it has ended."""
+    runs = [world.run("shop", kill_timeout=3.0, listen_timeout=4.0, health_timeout=5.0, soak=1.0)]
+    ship(world, runs, "v1", world.release("v1", shop=GOOD))
+    first = listed(world)
+    second = world.release("v2", shop=LATE_AND_DEAF)
+    world.target.reload(runs, stamp("v2"))
+    while {one.status for one in world.pm2.processes()} != {"launching"}:
+        threading.Event().wait(0.01)
+    for pid in first:
+        os.kill(pid, signal.SIGKILL)
+    judged = world.target.health(runs, stamp("v2"), second)
+    assert not judged[runs[0].name].healthy, "nobody ships beside a worker that is not accounted for"
+    while world.target.observe(runs)[runs[0].name].strays != 1:
+        threading.Event().wait(0.01)  # between its death and the next start
+    healed = world.target.converge(runs, stamp("v2"), second)
+    assert {one.reason for one in healed.values()} == {""}
+    assert below(world) == listed(world)
+    assert world.target.observe(runs)[runs[0].name].strays == 0
+    ship(world, runs, "v3", world.release("v3", shop=GOOD))
+    assert below(world) == listed(world)
+
+
+def test_one_that_dies_is_left_to_pm2_and_never_started_twice(world: World) -> None:
+    runs = [world.run("shop"), world.run("news")]
+    release = world.release("v1", shop=GOOD, news=GOOD)
+    ship(world, runs, "v1", release)
+    for _ in range(5):
+        shop = next(one.pid for one in world.pm2.processes() if one.name == "shop")
+        os.kill(shop, signal.SIGKILL)
+        while all(one.status == "online" for one in world.pm2.processes()):
+            threading.Event().wait(0.001)
+        healed = world.target.converge(runs, stamp("v1"), release)
+        assert {one.reason for one in healed.values()} == {""}
+        assert below(world) == listed(world)
 
 
 def test_a_site_removed_in_the_middle_of_a_reload_leaves_no_orphan(world: World) -> None:
