@@ -54,6 +54,7 @@ def title(code: str) -> str:
     return (explain(code) or "").partition("\n")[0].partition(": ")[2]
 
 
+@cache
 def compiled() -> dict[str, list[Any]]:
     """Return every template of the hooks as `policy.answer.render` takes it; ValueError for one that is too clever."""
     root = folder("templates")

@@ -14,6 +14,8 @@ from gatekeeper.repo.sign import EMAIL
 
 _OURS = ("refs/gate/", REQUESTS, TAGS)
 _LOG_TRAILER = "Gate-Log: "
+_SIGNED = set[tuple[Oid, bytes]]()
+"""Tags that proved to be signed, each with the signers' file that it was proved by. A failure is asked again."""
 
 
 def tampering(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[str, ...]:
@@ -30,9 +32,18 @@ def newest_tag(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[Version, Oid] | Non
 
 
 def signed(gate: Gate, tag: Oid) -> bool:
-    """Tell whether a tag carries a signature that counts here, whatever the repository's own settings say."""
+    """Tell whether a tag carries a signature that counts here, whatever the repository's own settings say.
+
+    Asked once of a tag and of what the signers' file says: neither can change without its name.
+    """
+    try:
+        asked = tag, gate.home.allowed_signers.read_bytes()
+    except OSError:
+        return False
     signers = f"gpg.ssh.allowedSignersFile={gate.home.allowed_signers}"
-    return gate.git.run("-c", signers, "verify-tag", tag, allowed=(0, 1, 128)).ok
+    if asked not in _SIGNED and gate.git.run("-c", signers, "verify-tag", tag, allowed=(0, 1, 128)).ok:
+        _SIGNED.add(asked)
+    return asked in _SIGNED
 
 
 def log_head(gate: Gate, tag: Oid) -> Oid | None:

@@ -132,11 +132,18 @@ def _difference(path: Path, content: bytes, mode: int) -> str | None:
 
 
 def _stale(path: Path, source: Path) -> bool:
+    try:
+        return not _is_compiled(path.read_bytes(), source.read_bytes(), str(source))
+    except OSError:
+        return True
+
+
+@cache
+def _is_compiled(data: bytes, text: bytes, name: str) -> bool:
     """Compare code, not bytes: marshal writes the same code in more than one way."""
     try:
-        data, text = path.read_bytes(), source.read_bytes()
         head = importlib.util.MAGIC_NUMBER + b"\x01\0\0\0" + importlib.util.source_hash(text)
-        code = compile(text, str(source), "exec", dont_inherit=True)
-        return data[:16] != head or bool(marshal.loads(data[16:]) != code)  # noqa: S302 - compared, never run
-    except (OSError, ValueError, EOFError, TypeError):
-        return True
+        code = compile(text, name, "exec", dont_inherit=True)
+        return data[:16] == head and bool(marshal.loads(data[16:]) == code)  # noqa: S302 - compared, never run
+    except (ValueError, EOFError, TypeError):
+        return False

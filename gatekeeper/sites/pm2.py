@@ -67,7 +67,8 @@ class Pm2:
                 code="GATE-504",
                 hints=("Give `[pm2] home` a shorter, absolute path, then: gatekeeper tick",),
             )
-        self._refuse_old(self._run("-v", "--"), "pm2", "npm install --global pm2@latest")
+        if not self._answers():
+            self._refuse_old(self._run("-v", "--"), "pm2", "npm install --global pm2@latest")
         if self.daemon() is not None:
             upgrade = f"PM2_HOME={self.home} {' '.join(self.command)} update   (it stops the sites for a moment)"
             self._refuse_old(self._daemon_version(), "The running pm2 daemon", upgrade)
@@ -159,6 +160,12 @@ class Pm2:
         except OSError:
             for one in wanted:
                 self._command(verb, str(self._unmistakable(one)))
+
+    def _answers(self) -> bool:
+        """Tell whether the daemon can be talked to: the command, which takes a while to start, is not needed then."""
+        with suppress(OSError), self._rpc():
+            return True
+        return False
 
     def _rpc(self) -> Rpc:
         """Return a connection that answered a ping. Raises OSError when the socket is of no use."""
