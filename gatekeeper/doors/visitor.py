@@ -41,7 +41,7 @@ def in_force(home: Home) -> Config:
     if policy is None or (policy.get("mode"), policy.get("source")) != (mode, source):
         with Git(home.repo) as git:
             policy = doors.compiled(git, force.config, mode=mode, source=source)
-        doors.write(home, force.config, policy)
+            doors.write(home, git, force.config, policy)
     return force.config
 
 

@@ -163,7 +163,7 @@ def _seal(gate: Gate, reports: Iterable[str], mind: Recollection) -> None:
     look_back = _LOOK_BACK + len(files)  # a Librarian that was killed here may just have recorded them all
     sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=look_back)}
     refs = gate.git.refs()
-    known = known_results(gate, refs, mind)
+    known = known_results(gate.git, refs)
     doors.call_roll(gate, refs, known, present_release(gate, refs))
     for entry in spool.read(gate.home.spool, mind.entries):
         if entry.file in files and entry.file not in sealed and entry.event in ("refused", "broken"):

@@ -22,22 +22,25 @@ _STUCK = (State.BLOCKED, State.HELD)
 def tell(gate: Gate) -> None:
     """Put what is known now in force for the next push, without waiting for the next heartbeat."""
     policy = compiled(gate.git, gate.config, mode=gate.ledger.mode, source=gate.policy["source"])
-    write(gate.home, gate.config, policy)
+    write(gate.home, gate.git, gate.config, policy)
 
 
 def compiled(git: Git, config: Config, *, mode: Mode, source: str) -> dict[str, Any]:
-    """Return what the doors must know: of a configuration, and of the state of the gate."""
+    """Return what the doors must know of a configuration and of the gate, but for what rollbacks took out.
+
+    That takes a look at every result, and only who judges a push needs it.
+    """
     seal = git.resolve(SEALED)
     sealed = frozen.read(git, seal).reason if seal is not None else ""
-    return compile_policy(config, taken_out(git), mode=mode, source=source, sealed=sealed)
+    return compile_policy(config, mode=mode, source=source, sealed=sealed)
 
 
-def write(home: Home, config: Config, policy: Mapping[str, Any]) -> None:
+def write(home: Home, git: Git, config: Config, policy: Mapping[str, Any]) -> None:
     """Put a policy in force, and with it the keys: who is no longer listed is out before the next push."""
     wanted = keys.authorized(config, home).encode()
     if not home.authorized_keys.exists() or home.authorized_keys.read_bytes() != wanted:
         write_file(home.authorized_keys, wanted, mode=0o600)
-    write_policy(home.path, policy)
+    write_policy(home.path, {**policy, "taken_out": taken_out(git)})
 
 
 def call_roll(gate: Gate, refs: Mapping[Ref, Oid], known: Mapping[RequestId, Result], release: Release) -> None:

@@ -19,7 +19,7 @@ def file(gate: Gate, arrivals: Sequence[Arrival], hands: Hands, *, approval: str
     A request stays its first agent's, whoever pushed. Moves that were noted before go with it; `more` goes into
     each record, `approval` into each result.
     """
-    known = known_results(gate, gate.git.refs(*(RESULTS + one.id for one in arrivals)), hands.mind)
+    known = known_results(gate.git, gate.git.refs(*(RESULTS + one.id for one in arrivals)))
     filed = [replace(_attempt(gate, one, known.get(one.id), more), approval=approval) for one in arrivals]
     for result in filed:
         gate.ledger.result(result)

@@ -73,7 +73,7 @@ def _work(gate: Gate, hands: Hands) -> Beat:
         if isinstance(step, Rest):
             progress.at("keeping house")
             refs = gate.git.refs()
-            doors.call_roll(gate, refs, known_results(gate, refs, mind), seen.release)
+            doors.call_roll(gate, refs, known_results(gate.git, refs), seen.release)
             keep_house(gate)
             return _at_rest(gate, seen, step, alarms)
     sight = alarming.glimpse(seen, alarms, now=gate.clock()) if seen else Sight()

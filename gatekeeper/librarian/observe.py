@@ -37,6 +37,7 @@ from gatekeeper.policy.scene import Plan
 from gatekeeper.policy.step import Arrival, Closed, Snapshot
 from gatekeeper.repo import results, spool
 from gatekeeper.repo.create import PLACEHOLDER
+from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.sign import EMAIL
 from gatekeeper.ship import runs
@@ -62,7 +63,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         wishes = tuple(spool.decision(entry) for entry in spool.read(gate.home.spool) if entry.event == "decision")
         return Snapshot(release, tampering=foreign, decisions=wishes)
     entries = spool.read(gate.home.spool, mind.entries)
-    known = known_results(gate, refs, mind)
+    known = known_results(gate.git, refs)
     open_tips = requests_in(refs)
     current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
     vanished = tuple(result for result in known.values() if result.id not in open_tips and not ended(result))
@@ -125,15 +126,10 @@ def present_release(gate: Gate, refs: Mapping[Ref, Oid]) -> Release:
     return Release(versions.newest(ours), commit, gate.git.tree_of(commit))
 
 
-def known_results(gate: Gate, refs: Mapping[Ref, Oid], mind: Recollection) -> dict[RequestId, Result]:
-    """Return every result, each read once a heartbeat."""
-    found = {}
-    for ref, oid in refs.items():
-        if ref.startswith(RESULTS):
-            if oid not in mind.results:
-                mind.results[oid] = results.read(gate.git, oid)
-            found[RequestId(ref.removeprefix(RESULTS))] = mind.results[oid]
-    return found
+def known_results(git: Git, refs: Mapping[Ref, Oid]) -> dict[RequestId, Result]:
+    """Return every result."""
+    there = {RequestId(ref.removeprefix(RESULTS)): oid for ref, oid in refs.items() if ref.startswith(RESULTS)}
+    return {id_: results.read(git, oid) for id_, oid in there.items()}
 
 
 def desired_runs(gate: Gate, tree: Oid) -> tuple[SiteRun, ...]:

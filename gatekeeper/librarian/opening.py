@@ -90,7 +90,7 @@ def apply(gate: Gate) -> None:
     """Compile the configuration for the hooks, and record it when it is not the one that was in force before."""
     force = in_force(gate.home)
     text = force.text
-    doors.write(gate.home, gate.config, gate.policy)
+    doors.write(gate.home, gate.git, gate.config, gate.policy)
     before = gate.home.applied_toml.read_text("utf-8") if gate.home.applied_toml.exists() else None
     if before != text:
         told: dict[str, Any] = {"digest": digest(text), "before": digest(before) if before else None}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from gatekeeper import process
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.train import Memory
-from gatekeeper.model import Oid, RequestId, Result
+from gatekeeper.model import Oid, RequestId
 from gatekeeper.policy.scene import Red, Suspect
 from gatekeeper.repo.spool import Entry
 from gatekeeper.verify import jobs
@@ -18,7 +18,6 @@ class Recollection:
     """Facts that were looked up, and what goes on at this moment."""
 
     memory: Memory = field(default_factory=Memory)
-    results: dict[Oid, Result] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     """Of the spool, by file: nobody writes to one that is there."""
     toolchain: str | None = None

@@ -23,6 +23,10 @@ from gatekeeper.repo import drafts
 from gatekeeper.repo.drafts import Draft
 from gatekeeper.repo.git import Git
 
+_READ: dict[Oid, Result] = {}
+_MOST = 20_000
+"""Results that are remembered, about a kilobyte each; then all are forgotten."""
+
 
 def draft(empty_tree: Oid, result: Result, *, at: float) -> Draft:
     """Compose the result as an object, to be written with others; its ref is the caller's to move."""
@@ -30,8 +34,12 @@ def draft(empty_tree: Oid, result: Result, *, at: float) -> Draft:
 
 
 def read(git: Git, oid: Oid) -> Result:
-    """Read a result back."""
-    return decode(git.read(oid).split(b"\n\n", 1)[1].decode("utf-8", "replace"))
+    """Read a result back, once in the life of this process: what an object's name stands for never changes."""
+    if oid not in _READ:
+        if len(_READ) >= _MOST:
+            _READ.clear()
+        _READ[oid] = decode(git.read(oid).split(b"\n\n", 1)[1].decode("utf-8", "replace"))
+    return _READ[oid]
 
 
 def find(git: Git, request: RequestId) -> Result | None:

@@ -9,9 +9,10 @@ from gatehouse import Gatehouse, build
 from faults.crash import clear, start_again, strike
 from faults.many import at_work, lay
 from faults.whole import assert_whole
-from gatekeeper.librarian import train
+from gatekeeper.librarian import opening, train
+from gatekeeper.librarian.observe import known_results
 from gatekeeper.model import State
-from gatekeeper.repo import facts, report
+from gatekeeper.repo import facts, records, report, results
 from gatekeeper.repo.git import Git
 
 
@@ -107,3 +108,20 @@ def test_many_refusals_are_recorded_once_though_the_librarian_was_killed_beside_
     start_again(site_gate)
     assert len(site_gate.records("refused")) == before + 300
     assert_whole(site_gate)
+
+
+def test_who_looks_at_the_log_reads_no_result(young: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only who judges a push needs to know what rollbacks took out; a result is read once, as it cannot change."""
+    lay(young, "unread", 2, site="shop")
+    with at_work(young) as librarian:
+        librarian.file()
+    read = Counter[str]()
+    real = results.decode
+    monkeypatch.setattr(results, "decode", lambda text: read.update([text]) or real(text))
+    monkeypatch.setattr(results, "_READ", {})
+    with opening.for_reading(young.home) as gate:
+        assert list(records.walk(gate.git, limit=1))
+        assert not read
+        assert known_results(gate.git, gate.git.refs()).keys() >= {"unread-0", "unread-1"}
+        known_results(gate.git, gate.git.refs())
+    assert set(read.values()) == {1}
