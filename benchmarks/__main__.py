@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from benchmarks import page  # noqa: E402 - what the figures use of the tests comes first
 from benchmarks.figure import Figure, absent  # noqa: E402
 
-GROUPS = ("push", "doors", "merge", "ship", "stage", "crowds", "look", "idle", "year")
+GROUPS = ("push", "doors", "merge", "ship", "burst", "stage", "crowds", "look", "idle", "year")
 """In this order; each is a module of benchmarks.figures."""
 _PATIENCE = {False: 600, True: 3600}
 """Seconds that a group may take, in the short run and in the full one."""
