@@ -63,9 +63,9 @@ class Rival:
         live.git(self.clone, "push", "-q", "origin", "HEAD:release")
         return self._until_served(began, f"round {number}", self.deploy)
 
-    def back(self, number: int) -> float:
-        """Roll back to the round before; return the seconds until all six serve that."""
-        return self._until_served(time.perf_counter(), f"round {number - 1}", (self.rollback,))[0]
+    def back(self, to: int) -> float:
+        """Roll back; return the seconds until all six serve that round, to which the tool goes by itself."""
+        return self._until_served(time.perf_counter(), f"round {to}", (self.rollback,))[0]
 
     def _until_served(self, began: float, text: str, commands: tuple[tuple[str, ...], ...]) -> tuple[float, float]:
         first: float | None = None

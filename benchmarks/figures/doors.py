@@ -1,5 +1,6 @@
 """A push at the doors of the enforced set-up, beside plain ssh and gitolite, all by one sshd of ours on loopback."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,8 +52,8 @@ def _peer(gate: Enforced) -> Iterator[tuple[tuple[str, str], tuple[str, str] | N
     with user("peer", home) as peer:
         subprocess.run(["chown", f"{peer.uid}:{peer.gid}", str(home)], check=True)
         bare = home / "plain.git"
-        source = ways_in._copy(gate, "source", hooks=False)  # noqa: SLF001
-        _as(gate, peer, home, "git", "clone", "-q", "--bare", str(source), str(bare))
+        shutil.copytree(ways_in._copy(gate, "source", hooks=False), bare, symlinks=True)  # noqa: SLF001
+        subprocess.run(["chown", "-R", f"{peer.uid}:{peer.gid}", str(bare)], check=True)
         public = gate.root / "ssh-codex-1.pub"
         lite = _gitolite(gate, peer, home, public) if which("gitolite") else None
         keys = {

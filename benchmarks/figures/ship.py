@@ -15,7 +15,8 @@ from benchmarks import rivals
 from benchmarks.figure import Figure, absent, at_most, faster, value
 
 ROUNDS = 5
-"""And two before them that do not count: from then on every tree was verified before."""
+_FIRST = -2
+"""Two rounds before them do not count: from then on every tree was verified before."""
 
 
 def figures(*, full: bool) -> Iterator[Figure]:  # noqa: ARG001 - one size
@@ -31,7 +32,7 @@ def figures(*, full: bool) -> Iterator[Figure]:  # noqa: ARG001 - one size
             for number, (name, way) in enumerate(rivals.RIVALS.items())
             if name not in missing
         }
-        for number in range(-2, ROUNDS):
+        for number in range(_FIRST, ROUNDS):
             once = _round(gate / "gate", home, clone, ports, number) | _peers(peers, number)
             for name, seconds in once.items():
                 taken[name] += [seconds] if number >= 0 else []
@@ -72,12 +73,12 @@ def _round(gate: Path, home: live.Librarian, clone: Path, ports: tuple[int, ...]
 
 
 def _peers(peers: Mapping[str, rivals.Rival], number: int) -> dict[str, float]:
-    """Deploy with each; the one that can goes back once more, and on again, which is not counted."""
+    """Deploy with each, and go back with capistrano, which then deletes what it left: so always to the first round."""
     found = {}
     for name, peer in peers.items():
         found[name], found[f"{name}, skew"] = peer.ship(number)
-        if peer.rollback and number > -2:
-            found[f"{name}, back"] = peer.back(number)
+        if peer.rollback and number > _FIRST:
+            found[f"{name}, back"] = peer.back(_FIRST)
     return found
 
 

@@ -14,7 +14,7 @@ from gatekeeper.adopt.tree import Source
 from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.plain import plain
 from gatekeeper.commands.run import heed_signals
-from gatekeeper.config import load
+from gatekeeper.config import load, standing
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
@@ -44,7 +44,7 @@ def adopt(folder: Path, *, sites: tuple[str, ...], pm2_home: Path | None, take: 
     Example: gatekeeper --gate /srv/gate adopt --pm2-home /home/deploy/.pm2
     """
     home = gate_in(folder)
-    opening.refuse_root(home)
+    standing.refuse_root(home)
     book = adoption.read(home)
     if take and book is None:
         raise GateError("Nothing is left to be taken over.", hints=("gatekeeper adopt --pm2-home DIR",))

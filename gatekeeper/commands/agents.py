@@ -8,7 +8,8 @@ import click
 
 from gatekeeper import messages
 from gatekeeper.commands.enlist import agents
-from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.commands.look import looking
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.config.schema import Agent, Config
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.librarian import survey

@@ -13,9 +13,11 @@ from gatekeeper.alerts.book import Page, open_causes
 from gatekeeper.alerts.desk import Desk
 from gatekeeper.alerts.words import Place
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, print_json
+from gatekeeper.commands.out import as_json, print_json
+from gatekeeper.config import standing
+from gatekeeper.config.force import in_force
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.librarian import opening, shape
+from gatekeeper.librarian import shape
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs
@@ -32,7 +34,7 @@ def alert(context: click.Context, *, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     home = gate_in(context.obj)
-    page, settings = book.read(home.alerts), opening.in_force(home).config.gate
+    page, settings = book.read(home.alerts), in_force(home).config.gate
     known = Desk(home, time.time).addresses(settings)
     if as_json:
         print_json(**_json(page, known))
@@ -50,8 +52,8 @@ def test(folder: Path, *, as_json: bool) -> None:
     Example: gatekeeper --gate /srv/gate alert test
     """
     home = gate_in(folder)
-    opening.refuse_root(home)
-    settings, desk = opening.in_force(home).config.gate, Desk(home, time.time)
+    standing.refuse_root(home)
+    settings, desk = in_force(home).config.gate, Desk(home, time.time)
     known = desk.addresses(settings)
     everybody = (*known.people, *known.pings)
     if not everybody and not known.problems:

@@ -15,7 +15,7 @@ from gatekeeper.audit.finding import Finding, Verification
 from gatekeeper.audit.remembered import Remembered
 from gatekeeper.audit.verify import verify as prove
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, print_json
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.commands.plain import plain
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home

@@ -20,9 +20,10 @@ from gatekeeper.commands.home import gate_in
 from gatekeeper.commands.init import make_folders, refuse_occupied
 from gatekeeper.commands.init import remove as clear
 from gatekeeper.commands.under_way import under_way
+from gatekeeper.config.force import in_force
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening, sealing
+from gatekeeper.librarian import sealing
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.model import LOG, NO_OID, RELEASE, SEALED, Oid
 from gatekeeper.repo import create, edition, hooks, lock
@@ -207,7 +208,7 @@ def _outside(home: Home) -> Iterator[Path]:
 
 
 def _secrets(home: Home) -> tuple[Path, ...]:
-    config = opening.in_force(home).config
+    config = in_force(home).config
     named = [site.env_file for site in config.sites.values() if site.env_file] + [config.gate.alerts_file]
     return tuple(dict.fromkeys((home.path / name).resolve() for name in named))
 

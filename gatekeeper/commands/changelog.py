@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.commands.look import looking
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.ship.changelog import entries, text
 
 

@@ -9,9 +9,11 @@ import click
 from gatekeeper.commands import approval, completing
 from gatekeeper.commands.deciding import decide
 from gatekeeper.commands.home import ASKER, gate_in
-from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.commands.look import looking
+from gatekeeper.commands.out import as_json, print_json
+from gatekeeper.config.force import in_force
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.librarian import opening, sealing
+from gatekeeper.librarian import sealing
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.policy import moments
 from gatekeeper.policy.answer import shown
@@ -228,7 +230,7 @@ def _at_tip(request: str) -> tuple[str, str]:
 
 
 def _moment(folder: Path, text: str) -> str:
-    zone = ZoneInfo(opening.in_force(gate_in(folder)).config.gate.timezone)
+    zone = ZoneInfo(in_force(gate_in(folder)).config.gate.timezone)
     found = moments.moment(text, datetime.now(UTC).astimezone(zone))
     if found is None:
         raise click.BadParameter('write a time to come, like "8h", "07:30" or "2026-01-31T07:30"')

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gatekeeper.commands.home import ASKER, gate_in
-from gatekeeper.commands.look import print_json
+from gatekeeper.commands.out import print_json
 from gatekeeper.commands.plain import plain
 from gatekeeper.commands.under_way import Line, under_way
 from gatekeeper.errors import Exit, GateError

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, print_json
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.doctor.facts import gather
 from gatekeeper.doctor.finding import Finding, Level
 from gatekeeper.doctor.judge import examine

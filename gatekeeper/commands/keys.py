@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from gatekeeper.commands.deciding import decide
-from gatekeeper.commands.look import as_json
+from gatekeeper.commands.out import as_json
 
 
 @click.group("keys")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.commands.home import gate_in
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.model import Oid
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo import records
@@ -30,10 +31,10 @@ def log(folder: Path, *, lines: int, follow: bool, as_json: bool) -> None:
 
     Example: gatekeeper log -n 100
     """
-    with looking(folder) as gate:
-        found = list(records.walk(gate.git, limit=lines))
+    with Git(gate_in(folder).repo) as git:
+        found = list(records.walk(git, limit=lines))
         if follow:
-            _follow(gate.git, found, as_json=as_json)
+            _follow(git, found, as_json=as_json)
             return
     if as_json:
         print_json(records=[_json(written) for written in found])

@@ -1,24 +1,13 @@
-"""What the looking commands share: a gate read without its lock, and how its values look as JSON."""
+"""What the looking commands share: a gate read without its lock, and how a state is shown."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import click
-
-from gatekeeper.commands import plain
 from gatekeeper.commands.home import gate_in
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import opening
 from gatekeeper.model import State
-
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-
-
-def print_json(**found: Any) -> None:
-    """Print the one object that `--json` promises."""
-    click.echo(plain.as_json({"schema": 1, **found}))
 
 
 @contextmanager

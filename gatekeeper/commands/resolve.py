@@ -8,7 +8,8 @@ import click
 from gatekeeper.commands import completing
 from gatekeeper.commands.deciding import decide
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.commands.look import looking
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.commands.show import find as find_request
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate

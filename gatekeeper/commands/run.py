@@ -13,7 +13,7 @@ import click
 
 from gatekeeper import process
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, print_json
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.commands.plain import plain
 from gatekeeper.commands.under_way import under_way
 from gatekeeper.errors import Exit

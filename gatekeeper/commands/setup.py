@@ -11,11 +11,11 @@ import click
 
 from gatekeeper.commands.enlist import person
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, print_json
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.config import load
+from gatekeeper.config.force import in_force
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.setup import carry, leave, names, record
 from gatekeeper.setup.blockers import Blocker
@@ -105,7 +105,7 @@ def _back(place: Ground, made: Made | None, *, apply: bool, as_json: bool) -> No
 
 def _leave(home: Home, made: Made | None, *, apply: bool, as_json: bool) -> None:
     """End the gate as whoever owns it; `--undo` then takes back what root made."""
-    told, config = leave.apps(home), opening.in_force(home).config
+    told, config = leave.apps(home), in_force(home).config
     if apply:
         leave.leave(home, by=ourselves())
     then = [shlex.join(argv) for argv in leave.then(home, config, set_up=made is not None)]

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from gatekeeper.commands import completing
-from gatekeeper.commands.look import as_json, looking, mark, print_json
+from gatekeeper.commands.look import looking, mark
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.commands.paper import command, cut, entry, hued, width, wrapped
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate

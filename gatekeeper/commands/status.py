@@ -9,7 +9,8 @@ import click
 from gatekeeper.commands import lately
 from gatekeeper.commands.home import ASKER
 from gatekeeper.commands.lately import Lately
-from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.commands.look import looking
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.commands.paper import cells, command, entry, hued
 from gatekeeper.config.schema import GIB, MINUTE
 from gatekeeper.home import Home

@@ -10,7 +10,8 @@ import click
 
 from gatekeeper.commands import completing
 from gatekeeper.commands.home import gate_in
-from gatekeeper.commands.look import as_json, looking, print_json
+from gatekeeper.commands.look import looking
+from gatekeeper.commands.out import as_json, print_json
 from gatekeeper.commands.show import find
 from gatekeeper.commands.under_way import under_way
 from gatekeeper.config.units import seconds

@@ -11,6 +11,7 @@ from typing import Literal
 from gatekeeper.config import load
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
+from gatekeeper.errors import GateError
 from gatekeeper.home import Home
 
 Mode = Literal["advisory", "enforced"]
@@ -105,3 +106,12 @@ def user_of(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"
+
+
+def refuse_root(home: Home) -> None:
+    """Raise GateError for root in another user's gate: its Librarian could not write what root would leave there."""
+    owner = home.path.stat().st_uid
+    if os.geteuid() == 0 and owner != 0:
+        name = user_of(owner)
+        hint = f"sudo -u {name} gatekeeper --gate {home.path} …"
+        raise GateError(f"This gate is {name}'s, and root would leave files that {name} cannot write.", hints=(hint,))

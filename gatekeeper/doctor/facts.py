@@ -17,12 +17,13 @@ from gatekeeper import process
 from gatekeeper.alerts import addresses
 from gatekeeper.alerts.addresses import Addresses
 from gatekeeper.config import keys, standing
+from gatekeeper.config.force import in_force
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
 from gatekeeper.doctor.finding import Facts, Programs, Reach
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening, space
+from gatekeeper.librarian import space
 from gatekeeper.repo import git, hooks, lock
 from gatekeeper.repo.create import foreign_settings
 from gatekeeper.repo.git import Git
@@ -87,7 +88,7 @@ def gather(home: Home) -> Facts:
 def _configured(home: Home) -> tuple[Config, str | None]:
     """Return what is in force, and what is wrong with the file; where nothing ever was, the defaults."""
     try:
-        force = opening.in_force(home)
+        force = in_force(home)
     except ConfigProblems as never:
         return Config(), never.text
     return force.config, force.problems.text if force.problems else None

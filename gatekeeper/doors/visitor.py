@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gatekeeper.config import standing
+from gatekeeper.config import force, standing
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
-from gatekeeper.librarian import doors, opening
 from gatekeeper.model import Actor, Assurance
 from gatekeeper.repo import receive
-from gatekeeper.repo.git import Git
 from gatekeeper.verify.jobs import digest
 
 
@@ -32,17 +30,23 @@ def in_force(home: Home) -> Config:
     An invalid file changes nothing.
     Raises ConfigProblems when there never was a valid one, and GateError for root in another user's gate.
     """
-    opening.refuse_root(home)
-    force = opening.in_force(home)
+    standing.refuse_root(home)
+    found = force.in_force(home)
     policy = _compiled(home)
-    if policy is not None and force.problems is not None:
-        return force.config
-    mode, source = standing.mode(home, force.config), digest(force.text)
+    if policy is not None and found.problems is not None:
+        return found.config
+    mode, source = standing.mode(home, found.config), digest(found.text)
     if policy is None or (policy.get("mode"), policy.get("source")) != (mode, source):
-        with Git(home.repo) as git:
-            policy = doors.compiled(git, force.config, mode=mode, source=source)
-            doors.write(home, git, force.config, policy)
-    return force.config
+        _compile(home, found, mode, source)
+    return found.config
+
+
+def _compile(home: Home, found: force.InForce, mode: standing.Mode, source: str) -> None:
+    from gatekeeper.librarian import doors  # noqa: PLC0415 - a push waits for all that is imported, and sites.toml
+    from gatekeeper.repo.git import Git  # noqa: PLC0415 - changes seldom
+
+    with Git(home.repo) as git:
+        doors.write(home, git, found.config, doors.compiled(git, found.config, mode=mode, source=source))
 
 
 def _compiled(home: Home) -> Mapping[str, Any] | None:

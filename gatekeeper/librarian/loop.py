@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper import __version__, progress
+from gatekeeper.config.force import in_force
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -172,7 +173,7 @@ def _period(home: Home) -> float:
 
 
 def _setting(home: Home, which: Callable[..., float]) -> float:
-    return which(opening.in_force(home).config.gate)
+    return which(in_force(home).config.gate)
 
 
 def _written(home: Home) -> tuple[int, int]:

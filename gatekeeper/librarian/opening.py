@@ -1,15 +1,12 @@
 """Opens a gate for writing: takes the lock, loads what is in force, clears what a dead Librarian left behind."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import replace
-
-from gatekeeper.config import load, standing
+from gatekeeper.config import standing
+from gatekeeper.config.force import in_force
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.public import without_secrets
 from gatekeeper.config.schema import Config
@@ -19,7 +16,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.librarian import doing, doors, upgrading
 from gatekeeper.model import SEALED, SHIPPING
-from gatekeeper.repo import edition, frozen, lock, receive, rotation
+from gatekeeper.repo import edition, frozen, lock, rotation
 from gatekeeper.repo.export import remove, write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
@@ -32,15 +29,6 @@ from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.target import LocalTarget
 from gatekeeper.verify import own_user
 from gatekeeper.verify.jobs import digest
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """The configuration that counts: that of sites.toml, or the last valid one, and then what is wrong with it."""
-
-    config: Config
-    text: str
-    problems: ConfigProblems | None = None
 
 
 @contextmanager
@@ -60,30 +48,6 @@ def for_reading(home: Home, *, clock: Clock = time.time) -> Iterator[Gate]:
     """Yield the gate without its lock: whatever tries to move a ref through it fails."""
     with opened(home, Lock(-1), clock=clock) as (gate, _):
         yield gate
-
-
-def in_force(home: Home) -> InForce:
-    """Read sites.toml; an invalid one changes nothing as long as there was a valid one before.
-
-    Nor does it let anybody back in whom a valid one had left out since.
-    """
-    try:
-        return InForce(load.load(home.sites_toml), home.sites_toml.read_text("utf-8"))
-    except ConfigProblems as problems:
-        if not home.applied_toml.exists():
-            raise
-        config = _no_wider(load.load(home.applied_toml), home)
-        return InForce(config, home.applied_toml.read_text("utf-8"), problems)
-
-
-def _no_wider(config: Config, home: Home) -> Config:
-    """Leave out whom the policy in force had left out: a valid sites.toml that only the doors saw counts on."""
-    try:
-        listed = receive.load(str(home.path))["agents"]
-    except receive.Unreadable:
-        return config
-    kept = {name: agent for name, agent in config.agents.items() if name in listed}
-    return replace(config, agents={name: replace(agent, role=listed[name]["role"]) for name, agent in kept.items()})
 
 
 def apply(gate: Gate) -> None:
@@ -135,7 +99,7 @@ def target(home: Home, config: Config) -> Fleet:
 @contextmanager
 def locked(home: Home, *, sealed: bool = False) -> Iterator[Lock]:
     """Hold the gate's lock, with what a dead holder left cleared away; GateError (408) for a sealed gate."""
-    refuse_root(home)
+    standing.refuse_root(home)
     edition.refuse_newer(home)
     with lock.hold(home.path) as held, doing.kept(home):
         clear_leftovers(home)
@@ -157,12 +121,3 @@ def refuse_sealed(home: Home, held: Lock) -> None:
         code="GATE-408",
         hints=("gatekeeper thaw --unseal -m WHY   (only when no other gate has taken its place)",),
     )
-
-
-def refuse_root(home: Home) -> None:
-    """Raise GateError for root in another user's gate: its Librarian could not write what root would leave there."""
-    owner = home.path.stat().st_uid
-    if os.geteuid() == 0 and owner != 0:
-        name = standing.user_of(owner)
-        hint = f"sudo -u {name} gatekeeper --gate {home.path} …"
-        raise GateError(f"This gate is {name}'s, and root would leave files that {name} cannot write.", hints=(hint,))

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from gatekeeper.alerts import post
 from gatekeeper.alerts.desk import Desk
+from gatekeeper.config.force import in_force
 from gatekeeper.config.schema import Gate as Settings
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import alarming, mirroring, opening
+from gatekeeper.librarian import alarming, mirroring
 from gatekeeper.librarian.beside import Beside
 from gatekeeper.librarian.mirroring import Errand
 from gatekeeper.librarian.showing import Showing
@@ -156,6 +157,6 @@ def _away(gate: Gate) -> Cause | None:
 
 def _settings(home: Home) -> Settings:
     try:
-        return opening.in_force(home).config.gate
+        return in_force(home).config.gate
     except GateError:
         return Settings()

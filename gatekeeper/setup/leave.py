@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gatekeeper.config.force import in_force
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening, sealing
+from gatekeeper.librarian import sealing
 from gatekeeper.model import Actor
 from gatekeeper.repo import create
 from gatekeeper.repo.export import remove, write_file
@@ -32,7 +33,7 @@ def apps(home: Home) -> dict[str, Any]:
     live = runs.load(home.live_plan)
     if live is None:
         return {"apps": []}
-    logs = home.path / opening.in_force(home).config.pm2.home / "logs"
+    logs = home.path / in_force(home).config.pm2.home / "logs"
     return ecosystem.render(live.runs, live.stamp, base=base_environment(), logs=logs)
 
 

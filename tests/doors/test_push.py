@@ -10,9 +10,9 @@ import pytest
 from hooks.doorway import Clone
 
 from doors.conftest import AGENTS, SITES, Behind
+from gatekeeper.config.force import in_force
 from gatekeeper.doors import commands, places, serve
 from gatekeeper.doors.wire import FLUSH, Wire, packet
-from gatekeeper.librarian import opening
 from gatekeeper.model import Actor, Assurance
 
 ZERO, OID = b"0" * 40, b"1" * 40
@@ -159,7 +159,7 @@ def test_a_saved_sites_toml_counts_at_the_next_push(behind: Behind) -> None:
     assert "GATE-301" in answer.raw
     behind.home.sites_toml.write_text("[agents")
     assert "GATE-301" in behind.file("fix-1").raw, "an invalid file changes nothing"
-    assert set(opening.in_force(behind.home).config.agents) == {"codex-2", "kim"}, "for the Librarian neither"
+    assert set(in_force(behind.home).config.agents) == {"codex-2", "kim"}, "for the Librarian neither"
     behind.configure()
     assert behind.file("fix-1").code is None
     keys = json.loads((behind.home.var / "policy.json").read_text())["agents"]

@@ -1,9 +1,9 @@
 """`reload` and `apply`: the sites as they are live, and as sites.toml wants them. A ship of the change goes before."""
 
+from gatekeeper.config.force import in_force
 from gatekeeper.config.load import refuse_not_yet
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.librarian import opening
 from gatekeeper.librarian.observe import desired_runs, runs_digest
 from gatekeeper.librarian.verbs.hearing import Hearing
 from gatekeeper.model import BAD, Reason
@@ -38,7 +38,7 @@ def apply(hearing: Hearing) -> Reason | None:
     A heartbeat that began before it was saved is ended, and the next one takes the decision up again.
     """
     gate = hearing.gate
-    force = opening.in_force(gate.home)
+    force = in_force(gate.home)
     if force.text != gate.home.applied_toml.read_text("utf-8"):
         hearing.hands.cancel.throw()
         return None
