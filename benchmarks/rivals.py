@@ -8,14 +8,13 @@ import getpass
 import json
 import shutil
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from enforced import serving
 
 from benchmarks import push_to_live as live
 
@@ -157,12 +156,18 @@ def _ground(folder: Path) -> Iterator[tuple[Path, tuple[int, ...], dict[str, str
         f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nAuthorizedKeysFile {key}.pub\n"
         f"PermitRootLogin prohibit-password\nSetEnv {told}\n"
     )
-    path = {"PATH": "/usr/bin:/bin:/usr/sbin"}
-    try:
-        with serving([str(_SSHD), "-D", "-e", "-f", str(folder / "sshd")], path, "Server listening on"):
+    argv = [str(_SSHD), "-D", "-e", "-f", str(folder / "sshd")]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, env={"PATH": "/usr/bin:/bin:/usr/sbin"}) as sshd:
+        assert sshd.stderr is not None
+        try:
+            while b"listening on" not in (line := sshd.stderr.readline()):
+                if not line:
+                    raise RuntimeError("sshd did not start")
+            threading.Thread(target=sshd.stderr.read, daemon=True).start()
             yield clone, live.free_ports(len(live.SITES)), env, key, port
-    finally:
-        subprocess.run(["pm2", "kill"], env=env, capture_output=True, check=False)
+        finally:
+            sshd.terminate()
+            subprocess.run(["pm2", "kill"], env=env, capture_output=True, check=False)
 
 
 def _apps(folder: Path, ports: tuple[int, ...]) -> list[dict[str, object]]:
