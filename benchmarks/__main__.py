@@ -1,7 +1,8 @@
 """Measures everything side by side, and writes docs/benchmarks.md and docs/benchmarks.json: `make bench [ONLY=name,…]`.
 
-Each group of figures runs in a process of its own; one that fails says why, and the others go on. `FULL=1` measures
-the greatest sizes too. The words of the page are in benchmarks/page.md.
+Each group of figures runs in a process of its own; one that fails says why, and the others go on. With ONLY the other
+groups stay on the page as they were measured before. `FULL=1` measures the greatest sizes too. The words of the page
+are in benchmarks/page.md.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from benchmarks.figure import Figure, absent  # noqa: E402
 
 GROUPS = ("push", "doors", "merge", "ship", "burst", "stage", "crowds", "look", "idle", "year")
 """In this order; each is a module of benchmarks.figures."""
+_RESULTS = ROOT / "docs" / "benchmarks.json"
 _PATIENCE = {False: 600, True: 3600}
 """Seconds that a group may take, in the short run and in the full one."""
 
@@ -46,12 +48,20 @@ def main() -> int:
     told = {"at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "machine": _machine(), "full": asked.full}
     groups = {name: _measured(name, full=asked.full) for name in wanted}
     told["machine"]["load at the end"] = _load()
-    told["groups"] = {name: [figure.as_json for figure in found] for name, found in groups.items()}
-    if wanted == list(GROUPS):
-        (ROOT / "docs" / "benchmarks.json").write_text(json.dumps(told, indent=1) + "\n")
-        (ROOT / "docs" / "benchmarks.md").write_text(page.render(told))
-        print("written: docs/benchmarks.md, docs/benchmarks.json")
+    found = {name: {"at": told["at"], "figures": [one.as_json for one in figures]} for name, figures in groups.items()}
+    told["groups"] = {name: group for name in GROUPS if (group := found.get(name) or _before().get(name))}
+    _RESULTS.write_text(json.dumps(told, indent=1) + "\n")
+    _RESULTS.with_suffix(".md").write_text(page.render(told))
+    print("written: docs/benchmarks.md, docs/benchmarks.json")
     return 0
+
+
+def _before() -> dict[str, Any]:
+    """Return what earlier runs measured, by group: what this one leaves out stays as it is, with its own time."""
+    try:
+        return dict(json.loads(_RESULTS.read_bytes())["groups"])
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def _one(name: str, *, full: bool) -> int:

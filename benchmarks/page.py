@@ -10,10 +10,14 @@ HEAD = "| Figure | Against | Ours | Theirs | Times | Spread | Goal | Met |\n|---
 
 def render(told: dict[str, Any]) -> str:
     """Return the whole page."""
-    figures = [Figure(**one) for found in told["groups"].values() for one in found]
+    groups = told["groups"]
+    figures = [Figure(**one) for group in groups.values() for one in group["figures"]]
+    at = sorted({group["at"] for group in groups.values()})
+    runs = {one: ", ".join(name for name, group in groups.items() if group["at"] == one) for one in at}
     words = (Path(__file__).parent / "page.md").read_text()
     parts = {
-        "at": told["at"],
+        "at": "one run" if len(at) == 1 else f"{len(at)} runs",
+        "runs": "\n".join(f"- {one}: {names}" for one, names in runs.items()),
         "full": "the greatest sizes" if told["full"] else "the short sizes (`FULL=1` measures the greatest)",
         "machine": "\n".join(f"- {name}: {text}" for name, text in told["machine"].items()),
         "table": "\n".join([HEAD, *map(row, figures)]),

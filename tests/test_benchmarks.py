@@ -33,9 +33,14 @@ def test_the_page_holds_all_that_was_measured_and_says_what_was_not() -> None:
     met = figure.at_most("push, path", "no hook", [2.0], [1.0], 2.5)
     missed = figure.value("first to last site", 0.4, "s", 0.25)
     gone = figure.absent("push, gitolite", "not installed")
-    groups = {"push": [one.as_json for one in (met, missed, gone)]}
+    groups = {
+        "push": {"at": "now", "figures": [one.as_json for one in (met, missed)]},
+        "doors": {"at": "before", "figures": [gone.as_json]},
+    }
     text = page.render({"at": "now", "full": False, "machine": {"Git": "2"}, "groups": groups})
     assert "{{" not in text
+    assert "from 2 runs" in text
+    assert "- before: doors\n- now: push\n" in text
     assert all(page.row(one) in text for one in (met, missed, gone))
     assert "- first to last site: 0.4 s, wanted ≤ 0.25 s." in text
     assert "- push, gitolite: not installed" in text

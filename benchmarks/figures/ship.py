@@ -44,7 +44,8 @@ def figures(*, full: bool) -> Iterator[Figure]:  # noqa: ARG001 - one size
         yield faster("push → live on six sites", name, whole, taken[name], 3)
     yield value("first to last site on the new version", _middle(skew), "s", 0.25, told)
     for name in peers:
-        yield faster("first to last site on the new version", name, skew, taken[f"{name}, skew"], None)
+        theirs = f"{_middle(taken[f'{name}, skew']):.2f} s"
+        yield Figure("first to last site on the new version", name, f"{_middle(skew):.2f} s", theirs, note="medians")
     yield at_most("rollback of six sites, the whole command", "pm2's own reload of the six at once", back, one, 1.3)
     if "capistrano" in peers:
         yield faster("rollback of six sites", "capistrano's rollback", back, taken["capistrano, back"], None)
