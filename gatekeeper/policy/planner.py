@@ -247,15 +247,25 @@ class _Planner:
             self._judge(alone, self.scene.verdicts.get(alone.run.job.key), landed=True)
 
     def _alone(self, suspect: Suspect) -> Suspect | None:
-        """Return a suspect as it is without those that it is behind; None where it cannot be, or the job is not run."""
+        """Return a suspect as it is without those that it is behind; None where that says nothing of it.
+
+        So where it needs one of them, where `release` itself is red (they may mend it), and where it passes.
+        """
         stages = self.scene.make((suspect.request,))
         before, after = ({job.name: job for job in (*stage.builds, *stage.checks)} for stage in (stages[0], stages[-1]))
-        name = suspect.run.job.name
-        said = self.scene.verdicts.get(after[name].key) if name in after else None
-        if len(stages) == 1 or name not in after or (said is not None and said.outcome is Outcome.PASSED):
+        name, needs = suspect.run.job.name, suspect.request.ask.depends_on
+        if len(stages) == 1 or name not in after or any(other.id == needs for other in suspect.behind):
+            return None
+        if name in before and self._outcome(before[name]) not in (None, Outcome.PASSED):
+            return None
+        if self._outcome(after[name]) is Outcome.PASSED:
             return None
         control = Run(stages[0], before[name]) if name in before else None
         return Suspect(suspect.request, Run(stages[1], after[name]), control, (), suspect.since)
+
+    def _outcome(self, job: Job) -> Outcome | None:
+        said = self.scene.verdicts.get(job.key)
+        return said.outcome if said is not None else None
 
     def _judge(self, suspect: Suspect, said: Verdict | None, *, landed: bool) -> None:
         control = suspect.before

@@ -1,5 +1,7 @@
 """Whatever happens in whatever order: nobody starves, no guilty one lands, no innocent one is blocked."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +74,19 @@ def test_while_nothing_may_land_the_guilty_are_told_all_the_same(queue: Queue) -
     queue.finish()
     assert len(set(queue.blocked) - guilty) == (queue.clash is not None), "of two that break together one lands"
     assert {*queue.landed, *queue.blocked} == set(queue.touches)
+
+
+def test_while_closed_who_needs_another_or_finds_release_red_is_not_run_without_those_ahead() -> None:
+    """Alone it would fail for want of what they bring, and nothing of that is its fault."""
+    queue = simple(2, max_train=8)
+    queue.breaks[1], queue.needs, queue.closed = frozenset({"one"}), {1: 0}, True
+    queue.finish()
+    assert (queue.blocked, "one:1" in queue.runs) == ({}, False)
+    other = simple(2, max_train=8)
+    other.verdicts["one:"] = replace(other.verdicts["one:"], outcome=Outcome.FAILED, runs=2)
+    other.breaks[1], other.closed = frozenset({"one"}), True
+    other.finish()
+    assert (other.blocked, "one:1" in other.runs) == ({}, False)
 
 
 @given(queues(), st.data())
