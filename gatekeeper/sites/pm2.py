@@ -9,6 +9,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,8 @@ _QUICK = 10.0
 _SLOW = 20.0
 _PAUSE = 0.05
 _NOTHING: Mapping[str, str] = {}
+_NEW_ENOUGH = set[tuple[tuple[str | int, ...], ...]]()
+"""Commands that told their version once, which takes a while: each with the very files that it then was."""
 _BUSY = re.compile(r"already in progress for process id (\d+)")
 
 
@@ -67,8 +70,10 @@ class Pm2:
                 code="GATE-504",
                 hints=("Give `[pm2] home` a shorter, absolute path, then: gatekeeper tick",),
             )
-        if not self._answers():
+        asked = tuple(map(_identity, self.command))
+        if asked not in _NEW_ENOUGH:
             self._refuse_old(self._run("-v", "--"), "pm2", "npm install --global pm2@latest")
+            _NEW_ENOUGH.add(asked)
         if self.daemon() is not None:
             upgrade = f"PM2_HOME={self.home} {' '.join(self.command)} update   (it stops the sites for a moment)"
             self._refuse_old(self._daemon_version(), "The running pm2 daemon", upgrade)
@@ -160,12 +165,6 @@ class Pm2:
         except OSError:
             for one in wanted:
                 self._command(verb, str(self._unmistakable(one)))
-
-    def _answers(self) -> bool:
-        """Tell whether the daemon can be talked to: the command, which takes a while to start, is not needed then."""
-        with suppress(OSError), self._rpc():
-            return True
-        return False
 
     def _rpc(self) -> Rpc:
         """Return a connection that answered a ping. Raises OSError when the socket is of no use."""
@@ -269,6 +268,15 @@ class Pm2:
                 code="GATE-504",
                 hints=(upgrade,),
             )
+
+
+def _identity(word: str) -> tuple[str | int, ...]:
+    """Return what tells the file behind a word of a command from every other, also from one that takes its place."""
+    try:
+        seen = Path(shutil.which(word) or word).stat()
+    except OSError:
+        return (word,)
+    return word, seen.st_dev, seen.st_ino, seen.st_size, seen.st_ctime_ns
 
 
 @contextmanager

@@ -120,7 +120,18 @@ def test_pm2_is_missing_or_too_old(gate: Gatehouse) -> None:
     old = gate.root / "old-pm2"
     old.write_text("#!/bin/sh\necho 5.4.3\n")
     old.chmod(0o755)
-    for command, words in (("/nowhere/pm2", "/nowhere/pm2"), (str(old), "5.4.3")):
+    same = gate.root / "same-pm2"  # new enough when it is asked first, and replaced later under its name
+    same.symlink_to(PM2)
+    gate.home.sites_toml.write_text(gate.toml.replace(str(PM2), str(same)))
+    gate.tick()
+    assert gate.result("waits-for-pm2").state is State.SHIPPED
+    gate.clone().fresh()
+    gate.clone().again("waits-for-pm2", {"sites/web/page.txt": f"waits again {version}\n"})
+    version = gate.version
+    same.unlink()
+    same.write_text("#!/bin/sh\necho 5.4.2\n")
+    same.chmod(0o755)
+    for command, words in (("/nowhere/pm2", "/nowhere/pm2"), (str(old), "5.4.3"), (str(same), "5.4.2")):
         gate.home.sites_toml.write_text(gate.toml.replace(str(PM2), command))
         with pytest.raises(GateError) as problem:
             gate.tick()
