@@ -39,8 +39,9 @@ def figures(*, full: bool) -> Iterator[Figure]:
 def _landed(gate: Gatehouse, count: int) -> float:
     began = time.perf_counter()
     for _ in range(count):
-        if gate.open():
-            start_again(gate)
+        if not gate.open():
+            break
+        start_again(gate)
     seconds = time.perf_counter() - began
     shipped = sum(len(record.data["requests"]) for record in gate.records("shipped"))
     if shipped < count:

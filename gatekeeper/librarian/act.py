@@ -10,7 +10,7 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, decisions, doors, filing
 from gatekeeper.librarian.hands import Hands, Tell
-from gatekeeper.librarian.observe import known_results, present_release, runs_digest, version_of
+from gatekeeper.librarian.observe import present_release, runs_digest, version_of
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
 from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State
@@ -18,7 +18,7 @@ from gatekeeper.policy import repair
 from gatekeeper.policy import step as steps
 from gatekeeper.policy.step import Snapshot, Step
 from gatekeeper.policy.why import Why
-from gatekeeper.repo import records, spool
+from gatekeeper.repo import records, results, spool
 from gatekeeper.repo.git import Change
 from gatekeeper.repo.report import COUNTER
 from gatekeeper.ship import protocol, runs
@@ -59,8 +59,8 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None: 
             _verify(gate, step, hands)
         case steps.Ship():
             known = {standing.result.id: standing.result for standing in seen.standings}
-            results = [known[request.id] for request in step.requests]
-            return ship(gate, cargo.of_train(gate, step, results, hands.mind), hands.tell)
+            shown = [known[request.id] for request in step.requests]
+            return ship(gate, cargo.of_train(gate, step, shown, hands.mind), hands.tell)
         case steps.Tried(result):
             _tried(gate, result, hands.tell)
         case steps.Rest(_, alarm):
@@ -163,7 +163,7 @@ def _seal(gate: Gate, reports: Iterable[str], mind: Recollection) -> None:
     look_back = _LOOK_BACK + len(files)  # a Librarian that was killed here may just have recorded them all
     sealed = {written.record.data.get("entry") for written in records.walk(gate.git, limit=look_back)}
     refs = gate.git.refs()
-    known = known_results(gate.git, refs)
+    known = results.known(gate.git, refs)
     doors.call_roll(gate, refs, known, present_release(gate, refs))
     for entry in spool.read(gate.home.spool, mind.entries):
         if entry.file in files and entry.file not in sealed and entry.event in ("refused", "broken"):

@@ -67,7 +67,7 @@ def taken_out(git: Git, known: Iterable[Result] | None = None) -> tuple[tuple[Oi
     one that began from the release which had it only stands on history that is still there. `known` are all results,
     when they were read already.
     """
-    found = (results.read(git, oid) for oid in git.refs(RESULTS).values()) if known is None else known
+    found = results.known(git, git.refs(RESULTS)).values() if known is None else known
     gone = {result.tip for result in found if result.state is State.ROLLED_BACK}
     if not gone:
         return ()

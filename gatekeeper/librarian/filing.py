@@ -6,9 +6,9 @@ from typing import Any
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.hands import Hands
-from gatekeeper.librarian.observe import known_results
 from gatekeeper.model import KEEP, NO_OID, RESULTS, Actor, Ask, Reason, Ref, Result, State
 from gatekeeper.policy.step import Arrival
+from gatekeeper.repo import results
 from gatekeeper.repo.git import Change
 from gatekeeper.repo.ledger import utc
 
@@ -19,7 +19,7 @@ def file(gate: Gate, arrivals: Sequence[Arrival], hands: Hands, *, approval: str
     A request stays its first agent's, whoever pushed. Moves that were noted before go with it; `more` goes into
     each record, `approval` into each result.
     """
-    known = known_results(gate.git, gate.git.refs(*(RESULTS + one.id for one in arrivals)))
+    known = results.known(gate.git, gate.git.refs(*(RESULTS + one.id for one in arrivals)))
     filed = [replace(_attempt(gate, one, known.get(one.id), more), approval=approval) for one in arrivals]
     for result in filed:
         gate.ledger.result(result)

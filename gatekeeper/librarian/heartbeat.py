@@ -16,7 +16,7 @@ from gatekeeper.librarian.alarming import Alarmed
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.hands import Hands
 from gatekeeper.librarian.keeping import keep_house, make_room
-from gatekeeper.librarian.observe import known_results, observe
+from gatekeeper.librarian.observe import observe
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason, Result
 from gatekeeper.policy import overdue
@@ -24,6 +24,7 @@ from gatekeeper.policy.alerting import Sight
 from gatekeeper.policy.rut import Rut
 from gatekeeper.policy.step import Rest, Snapshot, next_step
 from gatekeeper.process import Cancel
+from gatekeeper.repo import results
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.ledger import utc
 
@@ -73,7 +74,7 @@ def _work(gate: Gate, hands: Hands) -> Beat:
         if isinstance(step, Rest):
             progress.at("keeping house")
             refs = gate.git.refs()
-            doors.call_roll(gate, refs, known_results(gate.git, refs), seen.release)
+            doors.call_roll(gate, refs, results.known(gate.git, refs), seen.release)
             keep_house(gate)
             return _at_rest(gate, seen, step, alarms)
     sight = alarming.glimpse(seen, alarms, now=gate.clock()) if seen else Sight()
@@ -97,8 +98,8 @@ def _opens(seen: Snapshot) -> float | None:
 
 def _stuck(gate: Gate, seen: Snapshot) -> tuple[Result, ...]:
     """Return each request that stands still, though nothing is left to do."""
-    results = (standing.result for standing in seen.standings)
-    return overdue.stuck(results, now=gate.clock(), after=gate.config.limits.stuck_after)
+    queue = (standing.result for standing in seen.standings)
+    return overdue.stuck(queue, now=gate.clock(), after=gate.config.limits.stuck_after)
 
 
 def _standstill(result: Result, now: float) -> Reason:

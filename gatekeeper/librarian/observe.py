@@ -20,7 +20,6 @@ from gatekeeper.model import (
     INTERRUPTED,
     RELEASE,
     REQUESTS,
-    RESULTS,
     SHIPPING,
     TAGS,
     Oid,
@@ -37,7 +36,6 @@ from gatekeeper.policy.scene import Plan
 from gatekeeper.policy.step import Arrival, Closed, Snapshot
 from gatekeeper.repo import results, spool
 from gatekeeper.repo.create import PLACEHOLDER
-from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.sign import EMAIL
 from gatekeeper.ship import runs
@@ -63,7 +61,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         wishes = tuple(spool.decision(entry) for entry in spool.read(gate.home.spool) if entry.event == "decision")
         return Snapshot(release, tampering=foreign, decisions=wishes)
     entries = spool.read(gate.home.spool, mind.entries)
-    known = known_results(gate.git, refs)
+    known = results.known(gate.git, refs)
     open_tips = requests_in(refs)
     current = {id_: known[id_] for id_, tip in open_tips.items() if id_ in known and known[id_].tip == tip}
     vanished = tuple(result for result in known.values() if result.id not in open_tips and not ended(result))
@@ -124,12 +122,6 @@ def present_release(gate: Gate, refs: Mapping[Ref, Oid]) -> Release:
     pointed = gate.git.text("for-each-ref", f"--points-at={commit}", form, f"{TAGS}v*").splitlines()
     ours = (line.removeprefix(f"{EMAIL} ") for line in pointed if line.startswith(f"{EMAIL} "))
     return Release(versions.newest(ours), commit, gate.git.tree_of(commit))
-
-
-def known_results(git: Git, refs: Mapping[Ref, Oid]) -> dict[RequestId, Result]:
-    """Return every result."""
-    there = {RequestId(ref.removeprefix(RESULTS)): oid for ref, oid in refs.items() if ref.startswith(RESULTS)}
-    return {id_: results.read(git, oid) for id_, oid in there.items()}
 
 
 def desired_runs(gate: Gate, tree: Oid) -> tuple[SiteRun, ...]:

@@ -9,7 +9,7 @@ from gatekeeper.alerts.book import Page
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import doing, space, windows
 from gatekeeper.librarian.arrival import Fresh, arrivals, imagined
-from gatekeeper.librarian.observe import known_results, present_release, requests_in
+from gatekeeper.librarian.observe import present_release, requests_in
 from gatekeeper.librarian.space import Space
 from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
@@ -17,7 +17,7 @@ from gatekeeper.model import FROZEN, RESULTS, SEALED, Oid, Ref, Release, Request
 from gatekeeper.policy import order, overdue
 from gatekeeper.policy.step import Arrival, Closed
 from gatekeeper.progress import Doing
-from gatekeeper.repo import frozen, lock, spool
+from gatekeeper.repo import frozen, lock, results, spool
 from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs, secrecy
@@ -104,7 +104,7 @@ def survey(gate: Gate) -> Survey:
 
 def places(gate: Gate, refs: dict[Ref, Oid]) -> tuple[Place, ...]:
     """Return the open requests: the queue in its order, then what is blocked or held, oldest first."""
-    known = known_results(gate.git, refs)
+    known = results.known(gate.git, refs)
     pushed = {(str(e.fields.get("id")), str(e.fields.get("new"))): e for e in spool.read(gate.home.spool)}
     tips = requests_in(refs)
     fresh = [Fresh(id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in tips.items()]
@@ -119,7 +119,7 @@ def places(gate: Gate, refs: dict[Ref, Oid]) -> tuple[Place, ...]:
 
 def newest(gate: Gate, refs: dict[Ref, Oid], request: RequestId) -> Result | None:
     """Return the newest attempt of a request: that of its present tip, or how the last ended; None for no such id."""
-    known = known_results(gate.git, {ref: oid for ref, oid in refs.items() if ref == RESULTS + request})
+    known = results.known(gate.git, {ref: oid for ref, oid in refs.items() if ref == RESULTS + request})
     tip = requests_in(refs).get(request)
     if tip is None:
         return known.get(request)

@@ -4,6 +4,7 @@ The message is what a person and `request-deploy` read; this module alone writes
 """
 
 import json
+from collections.abc import Mapping
 
 from gatekeeper.model import (
     RESULTS,
@@ -13,6 +14,7 @@ from gatekeeper.model import (
     Assurance,
     Oid,
     Reason,
+    Ref,
     RequestId,
     Result,
     State,
@@ -40,6 +42,12 @@ def read(git: Git, oid: Oid) -> Result:
             _READ.clear()
         _READ[oid] = decode(git.read(oid).split(b"\n\n", 1)[1].decode("utf-8", "replace"))
     return _READ[oid]
+
+
+def known(git: Git, refs: Mapping[Ref, Oid]) -> dict[RequestId, Result]:
+    """Return every result among the refs, by its request."""
+    there = {RequestId(ref.removeprefix(RESULTS)): oid for ref, oid in refs.items() if ref.startswith(RESULTS)}
+    return {id_: read(git, oid) for id_, oid in there.items()}
 
 
 def find(git: Git, request: RequestId) -> Result | None:

@@ -10,7 +10,6 @@ from faults.crash import clear, start_again, strike
 from faults.many import at_work, lay
 from faults.whole import assert_whole
 from gatekeeper.librarian import opening, train
-from gatekeeper.librarian.observe import known_results
 from gatekeeper.model import State
 from gatekeeper.repo import facts, records, report, results
 from gatekeeper.repo.git import Git
@@ -122,6 +121,6 @@ def test_who_looks_at_the_log_reads_no_result(young: Gatehouse, monkeypatch: pyt
     with opening.for_reading(young.home) as gate:
         assert list(records.walk(gate.git, limit=1))
         assert not read
-        assert known_results(gate.git, gate.git.refs()).keys() >= {"unread-0", "unread-1"}
-        known_results(gate.git, gate.git.refs())
+        assert results.known(gate.git, gate.git.refs()).keys() >= {"unread-0", "unread-1"}
+        results.known(gate.git, gate.git.refs())
     assert set(read.values()) == {1}

@@ -49,5 +49,5 @@ def _told(recent: list[Record], hearing: Hearing) -> Iterator[str]:
 
 def _verifying(hearing: Hearing) -> tuple[str, ...]:
     git = hearing.gate.git
-    known = (results.read(git, oid) for oid in git.refs(RESULTS).values())
+    known = results.known(git, git.refs(RESULTS)).values()
     return tuple(result.id for result in known if result.state in (State.VERIFYING, State.SHIPPING))
