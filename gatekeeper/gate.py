@@ -9,7 +9,7 @@ from gatekeeper.home import Home
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.sign import Signer
-from gatekeeper.sites.fleet import Fleet
+from gatekeeper.ship.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,5 +22,5 @@ class Gate:
     git: Git
     signer: Signer
     ledger: Ledger
-    target: Fleet
+    target: Target
     clock: Clock

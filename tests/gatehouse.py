@@ -304,7 +304,7 @@ class Gatehouse(View):
 
     def target(self) -> LocalTarget:
         """Return the sites as the Librarian reaches them."""
-        return opening.target(self.home, load.load(self.home.sites_toml)).local
+        return opening.fleet(self.home, load.load(self.home.sites_toml)).local
 
     def switch_by_hand(self, to: Path) -> None:
         """Point `current` elsewhere, as nobody should."""

@@ -75,7 +75,7 @@ def _apply(home: Home, old: Old, asked: Sequence[str], book: Book) -> None:
         runs.run_of(SiteName(name), config.sites[name], home, secrets={}) for name in wanted if name in config.sites
     ]
     # what a killed adoption started is the gate's own, and is ended before anything else
-    takeover.refuse_strangers(mine, old, daemon=opening.target(home, config).local.pm2.daemon())
+    takeover.refuse_strangers(mine, old, daemon=opening.fleet(home, config).local.pm2.daemon())
     with opening.locked(home) as held, heed_signals() as bell, closing(Cancel()) as brake:
         bell.arm(brake)
         ended = loop.beat_once(home, held, brake, _tell)

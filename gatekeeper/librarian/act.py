@@ -1,6 +1,6 @@
 """Carries one step out. The only writes; what can be expected to go wrong is a value, not an exception."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -275,14 +275,12 @@ def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:
     live = runs.load(gate.home.live_plan)
     if live is None:
         return None
-    folder = gate.home.releases / live.folder
-    if gate.home.current.resolve() != folder.resolve():
-        text = f"live/current leads to {gate.home.current.resolve().name}, not to {live.folder}. It was left as it is."
-        return Reason("GATE-502", text)
+    if led := gate.target.astray(live.folder):
+        return Reason("GATE-502", f"{_leads(led)}, not to {live.folder}. It was left as it is.")
     live, named = runs.resettled(live, gate.config), tuple(sites)
     hands.tell(f"bringing back {', '.join(named)}")
     runs.save(gate.home.live_plan, live.moving(named))
-    seen = gate.target.converge(live.runs, live.stamp, folder, only=named)
+    seen = gate.target.converge(live.runs, live.stamp, live.folder, only=named)
     sick = {name: site.reason for name, site in seen.items() if not site.healthy}
     gate.ledger.record("converged", ", ".join(named), sites=list(named), sick=sick)
     gate.ledger.commit("converged")
@@ -290,3 +288,7 @@ def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:
         return None
     told = "; ".join(f"{name}: {reason}" for name, reason in sick.items())
     return Reason("GATE-504", f"These sites do not run what `release` says: {told}")
+
+
+def _leads(led: Mapping[str, str]) -> str:
+    return "; ".join(f"live/current{f' of {host}' if host else ''} leads to {folder}" for host, folder in led.items())

@@ -135,7 +135,7 @@ def live_plan(gate: Gate, plan: Plan, made: Load) -> LivePlan:
     folder = gate.home.release(plan.version, plan.candidate).name
     wanted = desired_runs(gate, plan.tree)
     inputs = {str(run.name): _inputs(gate, made, run) for run in wanted}
-    live = LivePlan(Stamp(plan.version, plan.candidate), folder, wanted, inputs)
+    live = LivePlan(Stamp(plan.version, plan.candidate), folder, wanted, inputs, tree=plan.tree)
     return live.keeping(runs.load(gate.home.live_plan)) if gate.config.gate.reload == "changed" else live
 
 

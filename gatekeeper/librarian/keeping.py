@@ -10,9 +10,8 @@ from gatekeeper.gate import Gate
 from gatekeeper.librarian import space
 from gatekeeper.repo import retention
 from gatekeeper.repo.export import write_file
-from gatekeeper.ship import runs
+from gatekeeper.ship import releases, runs
 from gatekeeper.ship.runs import LivePlan
-from gatekeeper.sites import logs
 
 _RESULTS_STAY = 30 * DAY
 _BUILDS_STAY = 30 * DAY
@@ -20,9 +19,8 @@ _BUILDS_STAY = 30 * DAY
 
 def keep_house(gate: Gate) -> None:
     """Prune release folders and what sites print at each heartbeat; logs, builds, results and the like once a day."""
-    logs.shorten(logs.of_daemon(gate.home.path / gate.config.pm2.home))
     with suppress(OSError, GateError):
-        _prune_releases(gate)
+        gate.target.prune(keep=gate.config.gate.keep_releases, used=_planned(runs.load(gate.home.live_plan)))
         if _another_day(gate):
             _prune_old(gate)
         space.bound(gate, _used(gate))
@@ -60,31 +58,13 @@ def _prune_old(gate: Gate) -> None:
 def _delete(paths: Iterable[Path], before: float) -> None:
     for path in paths:
         if path.lstat().st_mtime < before:
-            space.take_away(path)
-
-
-def _prune_releases(gate: Gate) -> None:
-    """Keep the newest `keep_releases`, and whichever is live or still has a process in it."""
-    used = _used(gate)
-    folders = sorted(gate.home.releases.iterdir(), key=lambda path: path.lstat().st_mtime, reverse=True)
-    for folder in folders[gate.config.gate.keep_releases :]:
-        if folder.name not in used:
-            space.take_away(folder)
+            releases.take_away(path)
 
 
 def _used(gate: Gate) -> set[str]:
-    return _in_use(gate.home.releases) | _planned(runs.load(gate.home.live_plan))
+    return releases.in_use(gate.home.releases) | _planned(runs.load(gate.home.live_plan))
 
 
 def _planned(live: LivePlan | None) -> set[str]:
-    """Return the folders that sites run from by the plan: the kernel does not show us the processes of other users."""
+    """Return the folders that sites run from by the plan."""
     return {live.folder, *(footing.folder for footing in live.kept.values())} if live else set()
-
-
-def _in_use(releases: Path) -> set[str]:
-    """Return the folders that some process stands in."""
-    found = set()
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        with suppress(OSError, ValueError):
-            found.add(link.readlink().relative_to(releases.resolve()).parts[0])
-    return found

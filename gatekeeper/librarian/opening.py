@@ -23,6 +23,8 @@ from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.lock import Lock
 from gatekeeper.repo.sign import Signer
 from gatekeeper.ship import adoption, protocol
+from gatekeeper.ship.here import Here
+from gatekeeper.ship.target import Target
 from gatekeeper.sites import ecosystem
 from gatekeeper.sites.fleet import Fleet
 from gatekeeper.sites.pm2 import Pm2
@@ -89,7 +91,12 @@ def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
     upgrading.upgrade(gate, tell)
 
 
-def target(home: Home, config: Config) -> Fleet:
+def target(home: Home, config: Config, *, ours: Fleet | None = None) -> Target:
+    """Return what the gate ships to; `ours` stands for this machine's sites where somebody is taking one over."""
+    return Here(home, ours or fleet(home, config))
+
+
+def fleet(home: Home, config: Config) -> Fleet:
     """Return this machine's sites."""
     pm2_home = home.path / config.pm2.home
     local = LocalTarget(Pm2.at(config.pm2.command, pm2_home), home.current, pm2_home / ecosystem.FILE)

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gatekeeper import fault
 from gatekeeper.config.schema import DAY
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.policy.room import Taken, too_much
-from gatekeeper.repo.export import remove, write_file
+from gatekeeper.repo.export import write_file
+from gatekeeper.ship import releases
 from gatekeeper.sites import logs
 
 _BLOCK = 512
@@ -58,24 +58,13 @@ def bound(gate: Gate, used: Iterable[str]) -> None:
     most = min(gate.config.limits.max_disk, max(0, total - lacks)) if lacks else gate.config.limits.max_disk
     gone = too_much(taken, most)
     for name in gone:
-        take_away(Path(name))
+        releases.take_away(Path(name))
     _note(gate, [one for one in taken if one.name not in gone], _occasion(gate))
 
 
 def short(gate: Gate) -> bool:
     """Tell whether the disk has less room left than a ship asks for."""
     return _lacks(gate) > 0
-
-
-def take_away(path: Path) -> None:
-    """Delete a file or folder; one that is half gone after a kill has another name, which every start clears away."""
-    if path.is_dir() and not path.is_symlink():
-        left = path.with_name(f".new-{path.name}")
-        remove(left)
-        with fault.step(f"take away: {path.parent.name}"):
-            path.rename(left)
-        path = left
-    remove(path)
 
 
 def _lacks(gate: Gate) -> int:
@@ -95,8 +84,8 @@ def _taken(gate: Gate, used: frozenset[str]) -> list[Taken]:
 
 
 def _places(gate: Gate, used: frozenset[str]) -> Iterator[Taken]:
-    releases = sorted(gate.home.releases.glob("[!.]*"), key=_age, reverse=True)
-    for number, folder in enumerate(releases):
+    newest = sorted(gate.home.releases.glob("[!.]*"), key=_age, reverse=True)
+    for number, folder in enumerate(newest):
         yield Taken(str(folder), 0, _age(folder), number <= 1 or folder.name in used)
     yield from (Taken(str(path), 0, _age(path)) for path in _others(gate))
     yield from (Taken(str(path), 0, _age(path), keep=True) for path in _pm2_logs(gate) if path.is_file())
@@ -132,7 +121,7 @@ def _note(gate: Gate, left: list[Taken], occasion: str) -> None:
     def below(folder: Path) -> int:
         return sum(one.size for one in left if Path(one.name).is_relative_to(folder))
 
-    used, releases, builds = sum(one.size for one in left), below(gate.home.releases), below(gate.home.builds)
-    rest = used - releases - builds
-    told = Space(used, gate.config.limits.max_disk, releases, builds, rest, gate.clock(), occasion)
+    used, live, builds = sum(one.size for one in left), below(gate.home.releases), below(gate.home.builds)
+    rest = used - live - builds
+    told = Space(used, gate.config.limits.max_disk, live, builds, rest, gate.clock(), occasion)
     write_file(gate.home.space, json.dumps(asdict(told)).encode() + b"\n", mode=0o600)

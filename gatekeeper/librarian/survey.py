@@ -21,7 +21,6 @@ from gatekeeper.repo import frozen, lock, results, spool
 from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.ledger import utc
 from gatekeeper.ship import runs, secrecy
-from gatekeeper.sites.health import ask as ask_health
 from gatekeeper.sites.target import SiteSeen
 
 OPEN_FIRST = (State.BLOCKED, State.HELD)
@@ -178,13 +177,12 @@ def _sites(gate: Gate) -> tuple[SiteState, ...]:
     if live is None:
         return ()
     seen = gate.target.observe(live.runs)
+    told = gate.target.ask(live.runs, {run.name: live.footing(run.name).stamp.version for run in live.runs})
     mask = secrecy.known(gate.home, gate.config)
     found = []
     for run in live.runs:
         site = seen[run.name]
-        problem = _problem(site)
-        if not problem and run.health is not None:
-            problem = ask_health(run.health, live.footing(run.name).stamp.version, timeout=2.0) or ""
+        problem = _problem(site) or told.get(run.name, "")
         configured = gate.config.sites.get(run.name)
         host = configured.host if configured else None
         counts = run.mode == "static" or run.name in live.kept

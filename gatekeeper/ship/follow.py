@@ -20,7 +20,7 @@ def reload(gate: Gate, live: LivePlan) -> Seen:
 
 
 def converge(gate: Gate, live: LivePlan, *, file: Path) -> Seen:
-    """Bring every site to the plan, whatever state it is in; `current` must lead to its folder already.
+    """Bring every site to the plan, whatever state it is in.
 
     A kept process that is gone or ill is not brought back: its site moves to the plan's version; one whose user is
     gone moves to who runs it now. `file` says so.
@@ -32,13 +32,13 @@ def converge(gate: Gate, live: LivePlan, *, file: Path) -> Seen:
     if settled != live:
         runs.save(file, settled)
     only = settled.moved if settled.kept else None
-    seen = gate.target.converge(settled.runs, live.stamp, gate.home.releases / live.folder, only=only)
+    seen = gate.target.converge(settled.runs, live.stamp, live.folder, only=only)
     return {**{name: site for name, site in kept.items() if name not in ill}, **seen}
 
 
 def _moved(gate: Gate, live: LivePlan, untold: Seen) -> Seen:
     mine = [run for run in live.runs if run.name not in live.kept and run.name not in untold]
-    return gate.target.health(mine, live.stamp, gate.home.releases / live.folder)
+    return gate.target.health(mine, live.stamp, live.folder)
 
 
 def _kept(gate: Gate, live: LivePlan) -> Seen:
@@ -48,5 +48,5 @@ def _kept(gate: Gate, live: LivePlan) -> Seen:
         if run.name in live.kept:
             footing = live.kept[run.name]
             settled = replace(run, soak=0.0)
-            found |= gate.target.health([settled], footing.stamp, gate.home.releases / footing.folder)
+            found |= gate.target.health([settled], footing.stamp, footing.folder)
     return found

@@ -60,7 +60,7 @@ def _run(gate: Gate, site: Site, run: SiteRun, live: LivePlan) -> Unmigrated | N
     progress.at(f"shipping {stamp.version}: migrating {run.name}")
     try:
         with fault.step(f"migrate: {run.name}"):
-            ended = gate.target.migrate(run, stamp, site.migrate, gate.home.releases / live.folder / site.path)
+            ended = gate.target.migrate(run, stamp, site.migrate, live.folder)
     except GateError as problem:  # whoever runs the site could not be asked, or died with it
         ended = Ended(problem.text, b"", 0.0)
     mask = secrecy.known(gate.home, gate.config)

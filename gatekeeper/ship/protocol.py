@@ -6,12 +6,10 @@ or a start that finds this ship unfinished, goes back; after it, always forward.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from gatekeeper import messages, progress
 from gatekeeper.config.load import refuse_not_yet
-from gatekeeper.config.schema import Site
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import (
@@ -30,15 +28,14 @@ from gatekeeper.model import (
 )
 from gatekeeper.policy.repair import push_again
 from gatekeeper.repo import records, spool
-from gatekeeper.repo.export import OnDisk, remove
 from gatekeeper.repo.git import Change
-from gatekeeper.ship import follow, link, room, runs, secrecy
+from gatekeeper.ship import follow, runs, secrecy
 from gatekeeper.ship import plan as plans
 from gatekeeper.ship.migrate import Unmigrated, migrate
 from gatekeeper.ship.plan import Cause, Phase, Plan
 from gatekeeper.ship.publish import commit_point, publish
 from gatekeeper.ship.runs import LivePlan
-from gatekeeper.ship.stage import Changed, Load, stage
+from gatekeeper.ship.stage import Changed, Load
 from gatekeeper.sites.watch import SiteHealth
 
 _LOOK_BACK = 100
@@ -165,7 +162,7 @@ def recover(gate: Gate) -> str:
     if plan.phase is Phase.PUBLISH:
         coming = runs.load(gate.home.next_plan)
         if coming is not None and coming.stamp.commit == plan.candidate:
-            _converge(gate, coming, file=gate.home.next_plan)
+            follow.converge(gate, coming, file=gate.home.next_plan)
         publish(gate, oid)
         return f"{plan.version} was past its commit point: it is published"
     live = runs.load(gate.home.live_plan)
@@ -181,19 +178,9 @@ def recover(gate: Gate) -> str:
     return f"{plan.version} was interrupted before its commit point: all sites are on {before}"
 
 
-def present_release(gate: Gate) -> OnDisk | None:
-    """Return the release that `current` points at, as something to link unchanged files from."""
-    live = runs.load(gate.home.live_plan)
-    folder = gate.home.releases / live.folder if live else None
-    if live is None or folder is None or not folder.is_dir():
-        return None
-    return OnDisk(folder, gate.git.tree_of(live.stamp.commit))
-
-
 def _preflight(gate: Gate, cargo: Cargo) -> None:
     refuse_not_yet(gate.config, gate.home.sites_toml)
-    room.require(gate.home.releases, cargo.live.folder, free=gate.config.limits.free_disk)
-    gate.target.preflight(cargo.live.runs)
+    gate.target.preflight(cargo.live, free=gate.config.limits.free_disk)
 
 
 def _begin(gate: Gate, cargo: Cargo) -> Oid:
@@ -218,20 +205,13 @@ def _begin(gate: Gate, cargo: Cargo) -> Oid:
 
 def _stage(gate: Gate, cargo: Cargo) -> Changed | None:
     progress.at(f"shipping {cargo.plan.version}: staging it")
-    home = gate.home
-    folder = home.releases / cargo.live.folder
-    known = {run.name: run for run in cargo.live.runs}
-
-    def furnish(name: str, site: Site, source: Path) -> Mapping[str, Path]:
-        return gate.target.furnish(known[SiteName(name)], source, folder.name, site.data, site.writable)
-
-    return stage(gate.git, cargo.load, folder, builds=home.builds, furnish=furnish, like=present_release(gate))
+    return gate.target.stage(gate.git, cargo.load, cargo.live)
 
 
 def _bring_live(gate: Gate, cargo: Cargo) -> Mapping[SiteName, SiteHealth]:
     live = cargo.live
     progress.at(f"shipping {cargo.plan.version}: switching {len(live.runs)} sites, until all are healthy")
-    link.point(gate.home.current, live.folder)
+    gate.target.switch(live)
     return follow.reload(gate, live)
 
 
@@ -290,9 +270,7 @@ def _discard(gate: Gate) -> None:
     """Take away what a ship staged that did not go live; the plan that names it last, so that a kill is made good."""
     coming, live = runs.load(gate.home.next_plan), runs.load(gate.home.live_plan)
     if coming is not None:
-        remove(gate.home.releases / f".new-{coming.folder}")
-        if live is None or coming.folder != live.folder:
-            remove(gate.home.releases / coming.folder)
+        gate.target.discard(coming.folder, live=live.folder if live else None)
     gate.home.next_plan.unlink(missing_ok=True)
 
 
@@ -365,10 +343,9 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
     """Bring all sites to the version before; a sentence when that failed."""
     if live is None:
         gate.target.stop_all()
-        gate.home.current.unlink(missing_ok=True)
         return None
     try:
-        seen = _converge(gate, live, file=gate.home.live_plan)
+        seen = follow.converge(gate, live, file=gate.home.live_plan)
     except (OSError, GateError) as problem:
         return _masked(gate, f"going back to {live.stamp.version} failed: {problem}")
     sick = {name: site.reason for name, site in seen.items() if not site.healthy}
@@ -381,11 +358,6 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
 def _masked(gate: Gate, text: str) -> str:
     """What a site or pm2 says may hold what only they should know."""
     return secrecy.known(gate.home, gate.config)(text)
-
-
-def _converge(gate: Gate, live: LivePlan, *, file: Path) -> Mapping[SiteName, SiteHealth]:
-    link.point(gate.home.current, live.folder)
-    return follow.converge(gate, live, file=file)
 
 
 def _end(gate: Gate, begun: Oid, event: str, subject: str, **data: Any) -> None:

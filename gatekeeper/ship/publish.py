@@ -23,8 +23,8 @@ from gatekeeper.model import (
 from gatekeeper.repo.export import sync_folder
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import LIBRARIAN
-from gatekeeper.ship import link, runs
 from gatekeeper.ship import plan as plans
+from gatekeeper.ship import runs
 from gatekeeper.ship.plan import Cause, Landing, Phase, Plan
 
 _UNKNOWN = "unknown"
@@ -95,7 +95,7 @@ def publish(gate: Gate, oid: Oid) -> Plan:
         retire(gate, landing)
     coming = runs.load(gate.home.next_plan)
     if coming is not None:
-        link.point(gate.home.published, coming.folder)
+        gate.target.publish(coming)
         with fault.step("adopt the plan"):
             gate.home.next_plan.replace(gate.home.live_plan)
             sync_folder(gate.home.var)

@@ -10,7 +10,7 @@ import msgspec
 from gatekeeper.config.schema import Config, Health, Site
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.model import SiteName
+from gatekeeper.model import Oid, SiteName
 from gatekeeper.repo.export import write_file
 from gatekeeper.sites import remote
 from gatekeeper.sites.run import HealthCheck, SiteRun, Stamp
@@ -35,6 +35,8 @@ class LivePlan:
     """For each site a digest of all that it is made of: content, build outputs, how it runs."""
     kept: Mapping[str, Footing] = field(default_factory=dict)
     """The sites that count as on this version with the process of an earlier one (`reload = "changed"`)."""
+    tree: Oid | None = None
+    """The tree in that folder; None in a plan that an earlier gatekeeper wrote."""
 
     def footing(self, site: str) -> Footing:
         """Return what the process of a site must show."""

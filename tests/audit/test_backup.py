@@ -45,7 +45,7 @@ def test_a_restored_gate_ships_on_where_the_first_one_stopped(opener: Opener) ->
     assert (backup / "files" / "var" / "env-shop").stat().st_mode & 0o777 == 0o600
     assert backup.stat().st_mode & 0o777 == 0o700
 
-    opening.target(gate.home, load.load(gate.home.sites_toml)).stop_all()
+    opening.fleet(gate.home, load.load(gate.home.sites_toml)).stop_all()
     other = restored(gate, backup, "elsewhere")
     try:
         assert other.cli("audit", "verify").returncode == 0

@@ -56,15 +56,14 @@ def apply(hearing: Hearing) -> Reason | None:
 
 def _restart(hearing: Hearing, live: LivePlan, run: SiteRun) -> Reason | None:
     gate = hearing.gate
-    folder = gate.home.releases / live.folder
-    if gate.home.current.resolve() != folder.resolve():
+    if gate.target.astray(live.folder):
         hearing.decline("live/current leads elsewhere: somebody else has switched it. Nothing was done.", Exit.TAMPERED)
         return None
     settled = live.moving((run.name,))
     runs.save(gate.home.live_plan, settled)
     try:
         gate.target.reload(settled.runs, settled.stamp, only=(run.name,))
-        seen = gate.target.health([run], settled.stamp, folder)[run.name]
+        seen = gate.target.health([run], settled.stamp, live.folder)[run.name]
     except (GateError, OSError) as problem:
         hearing.decline(f"{run.name} could not be restarted: {problem}", Exit.FAILED)
         return None
