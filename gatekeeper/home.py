@@ -178,6 +178,16 @@ class Home:
         return self.path / "keys" / "librarian"
 
     @property
+    def host_key(self) -> Path:
+        """The private SSH key that opens the program of each host."""
+        return self.path / "keys" / "hosts"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The hosts' own keys, as they were when each was added."""
+        return self.path / "keys" / "known_hosts"
+
+    @property
     def allowed_signers(self) -> Path:
         """Whose signatures count, in the form of ssh-keygen."""
         return self.path / "keys" / "allowed_signers"

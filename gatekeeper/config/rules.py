@@ -31,8 +31,12 @@ def not_yet(config: Config) -> Iterator[Found]:
         yield "verify.executor", config.verify.executor, later + 'checks run on this machine. Write "local".'
     for name, site in config.sites.items():
         key = dotted("sites", name)
-        if site.host is not None:
-            yield f"{key}.host", site.host, later + "every site runs on this machine. Leave it out."
+        if site.host is not None and site.user is not None:
+            yield (
+                f"{key}.user",
+                site.user,
+                later + "the sites of a host run as the user of its ssh address. Leave it out.",
+            )
 
 
 def _gate(config: Config) -> Iterator[Found]:

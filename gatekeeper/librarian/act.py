@@ -280,11 +280,19 @@ def _converge(gate: Gate, sites: Iterable[str], hands: Hands) -> Reason | None:
     live, named = runs.resettled(live, gate.config), tuple(sites)
     hands.tell(f"bringing back {', '.join(named)}")
     runs.save(gate.home.live_plan, live.moving(named))
+    if gate.target.lacking(live.folder):
+        tree = live.tree or gate.git.tree_of(live.stamp.commit)
+        changed = gate.target.stage(gate.git, cargo.load(gate, tree, hands.mind), live)
+        if changed is not None:
+            return Reason(
+                "GATE-504", f"A host lacks {live.folder}, and what build {changed.key} left is gone here too."
+            )
     seen = gate.target.converge(live.runs, live.stamp, live.folder, only=named)
     sick = {name: site.reason for name, site in seen.items() if not site.healthy}
     gate.ledger.record("converged", ", ".join(named), sites=list(named), sick=sick)
     gate.ledger.commit("converged")
     if not sick:
+        gate.target.publish(live)
         return None
     told = "; ".join(f"{name}: {reason}" for name, reason in sick.items())
     return Reason("GATE-504", f"These sites do not run what `release` says: {told}")

@@ -48,6 +48,11 @@ def unwell(site: str, reason: Reason) -> Cause:
     return Cause(f"sites/{site}/{reason.code}", reason.code, reason.text)
 
 
+def lost(host: str, reason: Reason) -> Cause:
+    """Return the cause of a host that cannot be reached."""
+    return Cause(f"host/{host}/{reason.code}", reason.code, reason.text)
+
+
 def failed(problem: GateError | OSError) -> Sight:
     """Return what a heartbeat that could not do its work has found."""
     code = problem.code if isinstance(problem, GateError) else None

@@ -19,6 +19,13 @@ def unwell(gate: Gate) -> tuple[tuple[str, Reason], ...]:
     return tuple((name, _reason(name, versions[name], mask(problem))) for name, problem in ill.items())
 
 
+def lost(gate: Gate) -> tuple[tuple[str, Reason], ...]:
+    """Return each host that cannot be reached, with the reason."""
+    found = gate.target.lost()
+    told = {name: messages.reason("GATE-504", what=f"Host {name}", problem=why) for name, why in found.items()}
+    return tuple((name, Reason("GATE-504", text, (("gatekeeper", "doctor"),))) for name, text in told.items())
+
+
 def _reason(name: str, version: Version, problem: str) -> Reason:
     text = messages.reason("GATE-504", what=f"Site {name}", version=version, problem=problem)
     return Reason("GATE-504", text, (("gatekeeper", "reload", name),))

@@ -29,6 +29,8 @@ from gatekeeper.repo.export import write_file
 from gatekeeper.repo.ledger import utc
 
 Tell = Callable[[str], None]
+_LOST_AGAIN = 10.0
+"""Seconds after which a host that could not be reached is looked for again: it may serve what is not live any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Beat:
     rest: str
     alarms: tuple[Reason, ...]
     wake: float | None = None
-    """When a freeze ends or a ship window opens: the next heartbeat comes then, if it is not due before."""
+    """When a freeze ends, a ship window opens or a lost host is looked for: the next heartbeat comes then."""
     sight: Sight = field(default_factory=Sight)
     """The alarms as causes."""
     whole: bool = False
@@ -85,15 +87,19 @@ def _at_rest(gate: Gate, seen: Snapshot, step: Rest, alarms: Sequence[Alarmed]) 
     now, patience = gate.clock(), gate.config.gate.escalate_after
     late = [(result, _standstill(result, now)) for result in _stuck(gate, seen)]
     ill = () if seen.tampering else asking.unwell(gate)
-    causes = [alarming.stuck(result, reason) for result, reason in late] + [alarming.unwell(*one) for one in ill]
+    lost = asking.lost(gate)
+    causes = [alarming.stuck(result, reason) for result, reason in late]
+    causes += [*(alarming.unwell(*one) for one in ill), *(alarming.lost(*one) for one in lost)]
     sight = alarming.sight(seen, alarms, causes, now=now, patience=patience)
-    told = (*(alarm for _, alarm in alarms), *(reason for _, reason in (*late, *ill)))
-    return Beat(step.why, told, _opens(seen), sight, whole=True)
+    told = (*(alarm for _, alarm in alarms), *(reason for _, reason in (*late, *ill, *lost)))
+    return Beat(step.why, told, _wake(seen, now + _LOST_AGAIN if lost else None), sight, whole=True)
 
 
-def _opens(seen: Snapshot) -> float | None:
+def _wake(seen: Snapshot, again: float | None) -> float | None:
+    """Return when the gate opens or a lost host is looked for `again`, whichever comes first."""
     until = seen.closed.until if seen.closed is not None else None
-    return datetime.fromisoformat(until).timestamp() if until else None
+    opens = datetime.fromisoformat(until).timestamp() if until else None
+    return min((at for at in (opens, again) if at is not None), default=None)
 
 
 def _stuck(gate: Gate, seen: Snapshot) -> tuple[Result, ...]:

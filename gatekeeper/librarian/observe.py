@@ -236,7 +236,10 @@ def _ailing_sites(gate: Gate, release: Release) -> tuple[str, ...]:
 
 def _ails(gate: Gate, live: LivePlan, run: SiteRun, site: SiteSeen) -> bool:
     footing = live.footing(run.name)
-    where = gate.home.releases / footing.folder / run.cwd.relative_to(gate.home.current)
+    if site.status == "away":  # nothing can be done for it; that its host is lost is told
+        return False
+    home = runs.home_of(run, gate.home)
+    where = home.releases / footing.folder / run.cwd.relative_to(home.current)
     return (site.status, site.cwd, site.version, site.strays) != ("online", str(where), footing.stamp.version, 0)
 
 

@@ -14,6 +14,9 @@ from gatekeeper.config.written import as_toml
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
+from gatekeeper.hosts.host import Host
+from gatekeeper.hosts.line import kept
+from gatekeeper.hosts.together import Together
 from gatekeeper.librarian import doing, doors, upgrading
 from gatekeeper.model import SEALED, SHIPPING
 from gatekeeper.repo import edition, frozen, lock, rotation
@@ -22,12 +25,13 @@ from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.lock import Lock
 from gatekeeper.repo.sign import Signer
-from gatekeeper.ship import adoption, protocol
+from gatekeeper.ship import adoption, protocol, runs
 from gatekeeper.ship.here import Here
 from gatekeeper.ship.target import Target
 from gatekeeper.sites import ecosystem
 from gatekeeper.sites.fleet import Fleet
 from gatekeeper.sites.pm2 import Pm2
+from gatekeeper.sites.run import Machine
 from gatekeeper.sites.target import LocalTarget
 from gatekeeper.verify import own_user
 from gatekeeper.verify.jobs import digest
@@ -93,7 +97,19 @@ def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
 
 def target(home: Home, config: Config, *, ours: Fleet | None = None) -> Target:
     """Return what the gate ships to; `ours` stands for this machine's sites where somebody is taking one over."""
-    return Here(home, ours or fleet(home, config))
+    here = Here(home, ours or fleet(home, config))
+    machines = _machines(home, config)
+    hosts = (Host(kept(home, one, config.pm2.command, config.pm2.home), home.builds, home.work) for one in machines)
+    return Together(here, tuple(hosts)) if machines else here
+
+
+def _machines(home: Home, config: Config) -> list[Machine]:
+    """Return the hosts that a site runs on, or is to run on; of one that moved, where sites.toml says it is now."""
+    plans = (plan for plan in map(runs.load, (home.live_plan, home.next_plan)) if plan)
+    had = {run.host.name: run.host for plan in plans for run in plan.runs if run.host}
+    named = runs.machines_of(config)
+    wanted = {site.host: named[site.host] for site in config.sites.values() if site.host}
+    return [*({**had, **named, **wanted}[name] for name in sorted({*had, *wanted}))]
 
 
 def fleet(home: Home, config: Config) -> Fleet:

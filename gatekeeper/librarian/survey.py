@@ -192,7 +192,14 @@ def _sites(gate: Gate) -> tuple[SiteState, ...]:
     return tuple(found)
 
 
+_SILENT = {
+    "unreachable": "its steward does not answer",
+    "away": "its host cannot be reached",
+    "unsettled": "its host has not heard yet how the last ship ended",
+}
+
+
 def _problem(site: SiteSeen) -> str:
-    if site.status == "unreachable":
-        return "its steward does not answer"
+    if site.status in _SILENT:
+        return _SILENT[site.status]
     return "" if site.status in ("online", "static") else f"pm2 says {site.status}"

@@ -106,6 +106,10 @@ class Here:
         """As a Target."""
         return not (self.home.releases / release).is_dir()
 
+    def lost(self) -> Mapping[str, str]:
+        """As a Target."""
+        return {}
+
     def shares_dead_daemon(self, run: SiteRun) -> bool:
         """As a Target."""
         return self.fleet.shares_dead_daemon(run)

@@ -175,7 +175,8 @@ def recover(gate: Gate) -> str:
     if plan.cause is Cause.TRAIN and _interrupted_before(gate, plan):
         _remember(gate, INTERRUPTED, plan)
     _end(gate, oid, "interrupted", f"{plan.version}: back on {before}", tree=plan.tree, ids=ids)
-    return f"{plan.version} was interrupted before its commit point: all sites are on {before}"
+    lost = "".join(f"; host {name} cannot be reached, and is brought there when it is" for name in gate.target.lost())
+    return f"{plan.version} was interrupted before its commit point: all sites are on {before}{lost}"
 
 
 def _preflight(gate: Gate, cargo: Cargo) -> None:
@@ -233,7 +234,10 @@ def _note_shipped(gate: Gate, cargo: Cargo, seen: Mapping[SiteName, SiteHealth])
 
 
 def _sick(gate: Gate, live: LivePlan, seen: Mapping[SiteName, SiteHealth]) -> _Failure | None:
-    """Name the first site that is not healthy; when the pm2 that several share is gone, no site is to blame."""
+    """Name the first site that is not healthy; none is to blame for a lost host or a shared pm2 that is gone."""
+    lost = next((site.reason for site in seen.values() if site.away), None)
+    if lost is not None:
+        return _Failure(_masked(gate, lost), code="GATE-504")
     sick = next((name for name, site in seen.items() if not site.healthy), None)
     if sick is None:
         return None
@@ -318,7 +322,9 @@ def _undone(gate: Gate, cargo: Cargo, begun: Oid, failure: _Failure, blame: Reas
     _requeue(gate, cargo, reason, failure)
     if not failure.ours and plan.cause is not Cause.RECONFIGURE:
         _remember(gate, BAD, plan)
-    told = {"code": reason.code, "site": failure.site, "tree": plan.tree, "why": failure.why}
+    told: dict[str, Any] = {"code": reason.code, "site": failure.site, "tree": plan.tree, "why": failure.why}
+    if lost := gate.target.lost():
+        told["lost"] = sorted(lost)
     if failure.abort is not None:
         _end(gate, begun, "ship_aborted", reason.text, version=plan.version, abort=failure.abort, **told)
     else:
@@ -340,7 +346,7 @@ def _requeue(gate: Gate, cargo: Cargo, reason: Reason, failure: _Failure) -> Non
 
 
 def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
-    """Bring all sites to the version before; a sentence when that failed."""
+    """Bring all sites to the version before, those of a lost host later; a sentence when that failed."""
     if live is None:
         gate.target.stop_all()
         return None
@@ -348,7 +354,7 @@ def _return_to(gate: Gate, live: LivePlan | None) -> str | None:
         seen = follow.converge(gate, live, file=gate.home.live_plan)
     except (OSError, GateError) as problem:
         return _masked(gate, f"going back to {live.stamp.version} failed: {problem}")
-    sick = {name: site.reason for name, site in seen.items() if not site.healthy}
+    sick = {name: site.reason for name, site in seen.items() if not site.healthy and not site.away}
     if not sick:
         return None
     told = "; ".join(f"{name}: {reason}" for name, reason in sick.items())

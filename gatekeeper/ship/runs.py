@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -12,8 +11,8 @@ from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.model import Oid, SiteName
 from gatekeeper.repo.export import write_file
-from gatekeeper.sites import remote
-from gatekeeper.sites.run import HealthCheck, SiteRun, Stamp
+from gatekeeper.sites import remote, wire
+from gatekeeper.sites.run import HealthCheck, Machine, SiteRun, Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,23 @@ def runs(config: Config, home: Home, present: Callable[[str], bool]) -> tuple[Si
 
     Raises GateError (501) for an env_file that cannot be read.
     """
+    machines = machines_of(config)
     return tuple(
-        run_of(SiteName(name), site, home, secrets=secrets(home.path / site.env_file) if site.env_file else {})
+        run_of(
+            SiteName(name),
+            site,
+            home,
+            secrets=secrets(home.path / site.env_file) if site.env_file else {},
+            host=machines[site.host] if site.host else None,
+        )
         for name, site in config.sites.items()
         if present(site.path)
     )
+
+
+def machines_of(config: Config) -> dict[str, Machine]:
+    """Return the machines that sites.toml names besides this one."""
+    return {name: Machine(name, host.ssh, Path(host.home)) for name, host in config.hosts.items()}
 
 
 def resettled(plan: LivePlan, config: Config) -> LivePlan:
@@ -91,7 +102,7 @@ def load(path: Path) -> LivePlan | None:
         content = path.read_bytes()
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(content, type=LivePlan, dec_hook=_path)
+    return msgspec.json.decode(content, type=LivePlan, dec_hook=wire.path)
 
 
 def secrets(path: Path) -> dict[str, str]:
@@ -122,9 +133,11 @@ def variables(text: str) -> dict[str, str]:
     return found
 
 
-def run_of(name: SiteName, site: Site, home: Home, *, secrets: Mapping[str, str]) -> SiteRun:
-    """Return how one site runs, `secrets` added to its environment."""
-    cwd = home.current / site.path
+def run_of(
+    name: SiteName, site: Site, home: Home, *, secrets: Mapping[str, str], host: Machine | None = None
+) -> SiteRun:
+    """Return how one site runs, `secrets` added to its environment; on a host its paths are the host's."""
+    cwd = (Home(host.home) if host else home).current / site.path
     return SiteRun(
         name=name,
         cwd=cwd,
@@ -143,17 +156,17 @@ def run_of(name: SiteName, site: Site, home: Home, *, secrets: Mapping[str, str]
         health_timeout=site.health_timeout,
         soak=site.soak,
         user=site.user,
+        host=host,
     )
+
+
+def home_of(run: SiteRun, home: Home) -> Home:
+    """Return the home that a site's paths lie in: the gate's, or the one on its host."""
+    return Home(run.host.home) if run.host else home
 
 
 def _health(health: Health) -> HealthCheck:
     return HealthCheck(health.url, health.host, frozenset(health.status) or None, health.contains)
-
-
-def _path(kind: type, value: Any) -> Any:
-    if kind is Path:
-        return Path(value)
-    raise TypeError(kind)
 
 
 def _unquoted(value: str) -> str:

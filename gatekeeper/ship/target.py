@@ -70,6 +70,9 @@ class Target(Protocol):
     def lacking(self, release: str) -> bool:
         """Tell whether a machine that can be reached does not hold the release."""
 
+    def lost(self) -> Mapping[str, str]:
+        """Return the hosts that could not be reached when they were asked last, each with why."""
+
     def shares_dead_daemon(self, run: SiteRun) -> bool:
         """Tell whether a site fails because the daemon that it shares with others is gone: no release's fault."""
 

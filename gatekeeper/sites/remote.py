@@ -52,18 +52,18 @@ class Steward:
 
     def reload(self, run: SiteRun, stamp: Stamp, *, only: Collection[str] | None) -> None:
         """Return when pm2 has taken it on."""
-        self._ask(wire.Reload(run, stamp, _named(only)), type(None), _QUICK + 3 * _span(run))
+        self._ask(wire.Reload(run, stamp, _named(only)), type(None), _QUICK + 3 * span(run))
 
     def health(self, run: SiteRun, stamp: Stamp, release: Path) -> dict[SiteName, SiteHealth]:
         """Wait for the verdict."""
-        said = self._own(wire.Judge(run, stamp, release), SiteHealth, _QUICK + _watched(run))
+        said = self._own(wire.Judge(run, stamp, release), SiteHealth, _QUICK + watched(run))
         return self._whole(said)
 
     def converge(
         self, run: SiteRun, stamp: Stamp, release: Path, *, only: Collection[str] | None
     ) -> dict[SiteName, SiteHealth]:
         """Bring it there and wait for the verdict; empty when `only` leaves it out."""
-        patience = _QUICK + 5 * _span(run) + _watched(run)
+        patience = _QUICK + 5 * span(run) + watched(run)
         said = self._own(wire.Converge(run, stamp, release, _named(only)), SiteHealth, patience)
         return self._whole(said) if only is None or self.site in only else {}
 
@@ -179,10 +179,11 @@ def _named(only: Collection[str] | None) -> tuple[SiteName, ...] | None:
     return None if only is None else tuple(SiteName(name) for name in only)
 
 
-def _span(run: SiteRun) -> float:
+def span(run: SiteRun) -> float:
     """Seconds after which pm2 has ended any start or reload of it."""
     return ecosystem.patience(run) + run.kill_timeout + 5.0
 
 
-def _watched(run: SiteRun) -> float:
+def watched(run: SiteRun) -> float:
+    """Seconds after which a verdict on it is there."""
     return run.health_timeout + run.soak

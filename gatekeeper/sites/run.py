@@ -39,6 +39,15 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine besides the gate's own: its name in sites.toml, where `ssh` connects to, the gate's folder there."""
+
+    name: str
+    ssh: str
+    home: Path
+
+
+@dataclass(frozen=True, slots=True)
 class SiteRun:
     """One site as it should run; times in seconds, memory in bytes. `env` never holds a GATE_ name."""
 
@@ -60,6 +69,8 @@ class SiteRun:
     soak: float = 1.0
     user: str | None = None
     """The Unix user whose steward runs it; None: the gate's own."""
+    host: Machine | None = None
+    """Where it runs, and what its paths are paths of; None: the gate's own machine."""
 
     @property
     def ports(self) -> frozenset[int]:

@@ -27,6 +27,8 @@ class SiteHealth:
     reason: str = ""
     pid: int | None = None
     version: str | None = None
+    away: bool = False
+    """Its machine cannot be reached, so nothing is known of the site."""
 
 
 def look(pm2: Pm2) -> View:

@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -21,13 +21,26 @@ from gatekeeper.sites.run import SiteRun, Stamp
 
 LONGEST = 8 << 20
 """Bytes of a call or an answer; an env_file and a migration's output fit."""
+CHUNK = 1 << 18
 
 FORMAT = 1
 _LENGTH = struct.Struct(">I")
-_CHUNK = 1 << 18
 _MOST_TEXT = 500
 _MOST_NUMBER = 1 << 53
 _T = TypeVar("_T")
+
+
+class Stream(Protocol):
+    """What a message is sent and read through: a socket, an SSH channel, two pipes. Each raises OSError."""
+
+    def settimeout(self, value: float | None, /) -> None:
+        """Bound each of the others, in seconds."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send all of it."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return at most `size` bytes; none at the end."""
 
 
 class Verb(Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,7 +147,7 @@ def raw(value: object) -> Raw:
 
 def call(message: bytes) -> Call:
     """Read a call; ValueError for what is none."""
-    return msgspec.json.decode(message, type=Call, dec_hook=_path)
+    return msgspec.json.decode(message, type=Call, dec_hook=path)
 
 
 def result(message: bytes, kind: type[_T], *, most: int = _MOST_TEXT) -> _T:
@@ -155,13 +168,13 @@ def result(message: bytes, kind: type[_T], *, most: int = _MOST_TEXT) -> _T:
     raise GateError(trouble.text, code=code, hints=trouble.hints[:5])
 
 
-def send(line: socket.socket, message: bytes, *, timeout: float) -> None:
+def send(line: Stream, message: bytes, *, timeout: float) -> None:
     """Send one message; OSError when the other side does not take it in time."""
     line.settimeout(timeout)
     line.sendall(_LENGTH.pack(len(message)) + message)
 
 
-def receive(line: socket.socket, *, timeout: float) -> bytes:
+def receive(line: Stream, *, timeout: float) -> bytes:
     """Wait for one whole message, `timeout` seconds in all; OSError when it does not come or is too long."""
     deadline = time.monotonic() + timeout
     size = _LENGTH.unpack(_exactly(line, _LENGTH.size, deadline))[0]
@@ -177,14 +190,14 @@ def hung_up(line: socket.socket) -> bool:
     return bool(poll.poll(0))
 
 
-def _exactly(line: socket.socket, size: int, deadline: float) -> bytes:
+def _exactly(line: Stream, size: int, deadline: float) -> bytes:
     heard = bytearray()
     while len(heard) < size:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("no whole message came in time")
         line.settimeout(left)
-        part = line.recv(min(_CHUNK, size - len(heard)))
+        part = line.recv(min(CHUNK, size - len(heard)))
         if not part:
             raise ConnectionResetError("the line was closed")
         heard += part
@@ -205,7 +218,8 @@ def _tame(value: Any, most: int) -> Any:
     return value
 
 
-def _path(kind: type, value: Any) -> Any:
+def path(kind: type, value: Any) -> Any:
+    """Make a path of a text: a decoder's hook."""
     if kind is Path:
         return Path(value)
     raise TypeError(kind)
