@@ -37,9 +37,18 @@ def versions(context: click.Context, _param: click.Parameter, begun: str) -> lis
 
 def sites(context: click.Context, _param: click.Parameter, begun: str) -> list[str]:
     """Offer the sites of sites.toml."""
+    return _in_sites_toml(context, begun, "sites")
+
+
+def hosts(context: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """Offer the hosts of sites.toml."""
+    return _in_sites_toml(context, begun, "hosts")
+
+
+def _in_sites_toml(context: click.Context, begun: str, table: str) -> list[str]:
     with suppress(OSError, ValueError, TypeError, AttributeError):
         text = _home(context).sites_toml.read_text("utf-8")
-        return _beginning(begun, map(str, tomllib.loads(text).get("sites", {})))
+        return _beginning(begun, map(str, tomllib.loads(text).get(table, {})))
     return []
 
 

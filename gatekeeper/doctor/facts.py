@@ -1,4 +1,4 @@
-"""Gathers what the doctor judges. Reads only, asks no network, and writes nothing, not even a pm2 home."""
+"""Gathers what the doctor judges. Reads only, asks nobody but the hosts of sites.toml, and writes nothing, not even a pm2 home."""
 
 import grp
 import json
@@ -8,7 +8,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,8 @@ from gatekeeper.config.schema import Config
 from gatekeeper.doctor.finding import Facts, Programs, Reach
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import space
+from gatekeeper.hosts.line import Line
+from gatekeeper.librarian import opening, space
 from gatekeeper.repo import git, hooks, lock
 from gatekeeper.repo.create import foreign_settings
 from gatekeeper.repo.git import Git
@@ -74,6 +76,7 @@ def gather(home: Home) -> Facts:
         last_beat=last,
         next_beat=due,
         stewards={name: _knock(site_folder(home, name) / "steward.sock") for name in own_users(config)},
+        hosts=_hosts(home, config),
         door=_knock(home.gate_socket),
         systemd=has_systemd(),
         kernel=_kernel(),
@@ -181,6 +184,24 @@ def _knock(place: Path) -> str | None:
             line.connect(str(place))
         except OSError as problem:
             return problem.strerror or str(problem)
+    return None
+
+
+def _hosts(home: Home, config: Config) -> dict[str, str | None]:
+    """Say hello to every host that runs sites, all at once."""
+    lines = [Line(home, one, config.pm2.command, config.pm2.home) for one in opening.machines(home, config)]
+    if not lines:
+        return {}
+    with ThreadPoolExecutor(len(lines)) as pool:
+        return {line.machine.name: said for line, said in zip(lines, pool.map(_hello, lines), strict=True)}
+
+
+def _hello(line: Line) -> str | None:
+    with closing(line):
+        try:
+            line.greet()
+        except GateError as problem:
+            return problem.text
     return None
 
 

@@ -84,6 +84,8 @@ class Facts:
     next_beat: float | None
     stewards: Mapping[str, str | None]
     """Sites with a user of their own: why their steward cannot be reached."""
+    hosts: Mapping[str, str | None]
+    """Hosts that run sites: why they cannot be reached."""
     door: str | None
     """Why nobody opens the local door."""
     systemd: bool

@@ -40,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     Check("disk", "The disk has room.", places.disk),
     Check("librarian", "The Librarian runs, and its heartbeat is on time.", places.librarian),
     Check("sites", "Every site's steward can be reached.", places.stewards, lambda facts: bool(facts.stewards)),
+    Check("hosts", "Every host answers, with this gatekeeper.", places.hosts, lambda facts: bool(facts.hosts)),
     Check("sockets", "No socket's path is too long.", places.sockets),
     Check("agents", "No agent's user is more than a user.", people.agents, _agents_with_users),
     Check("doors", "Every agent has a door.", people.doors),

@@ -129,6 +129,13 @@ def stewards(facts: Facts) -> Iterator[Finding]:
             yield Finding(Level.WRONG, "sites", f'The steward of site "{site}" cannot be reached: {problem}.', fix)
 
 
+def hosts(facts: Facts) -> Iterator[Finding]:
+    """Hosts that run sites, through which the Librarian ships; one that is lost stops every ship."""
+    for name, problem in facts.hosts.items():
+        if problem:
+            yield Finding(Level.WRONG, "hosts", problem, facts.command(f"host add {name}"))
+
+
 def door(facts: Facts) -> Iterator[Finding]:
     """Whether the local door is open, where agents have no other."""
     if facts.door:

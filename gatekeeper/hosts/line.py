@@ -4,6 +4,7 @@ The host's key must be the one that was seen when the host was added, and ours o
 is trusted no further than its shape: bounded in time and size.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -52,6 +53,11 @@ class Line:
         with self._guard:
             self._ready()
             return self._answered(lambda: self._tell(asked), kind, patience, most)
+
+    def greet(self) -> None:
+        """See that the host answers, with a program of this gatekeeper."""
+        with self._guard:
+            self._ready()
 
     def carry(self, asked: wire.Pack | wire.Output, file: BinaryIO, patience: float) -> None:
         """Ask, with the bytes of a file behind it."""
@@ -157,7 +163,7 @@ class Line:
         return "".join(letter if letter.isprintable() else "?" for letter in lines[-1][:200]) if lines else ""
 
     def _connect(self) -> None:
-        fabric, paramiko = _libraries()
+        fabric, paramiko = libraries()
         try:
             connection = fabric.Connection(
                 self.machine.ssh,
@@ -201,7 +207,7 @@ def close_all() -> None:
         _KEPT.popitem()[1].close()
 
 
-def _libraries() -> tuple[Any, Any]:
+def libraries() -> tuple[Any, Any]:
     """Return Fabric and Paramiko, which only a gate with hosts pays for. GATE-501 when they are not installed."""
     try:
         import fabric  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -212,4 +218,5 @@ def _libraries() -> tuple[Any, Any]:
             code="GATE-501",
             hints=("pip install 'git-gatekeeper[hosts]'",),
         ) from None
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # what it would print is raised, and told once
     return fabric, paramiko

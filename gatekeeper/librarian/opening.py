@@ -98,12 +98,12 @@ def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
 def target(home: Home, config: Config, *, ours: Fleet | None = None) -> Target:
     """Return what the gate ships to; `ours` stands for this machine's sites where somebody is taking one over."""
     here = Here(home, ours or fleet(home, config))
-    machines = _machines(home, config)
-    hosts = (Host(kept(home, one, config.pm2.command, config.pm2.home), home.builds, home.work) for one in machines)
-    return Together(here, tuple(hosts)) if machines else here
+    far = machines(home, config)
+    hosts = (Host(kept(home, one, config.pm2.command, config.pm2.home), home.builds, home.work) for one in far)
+    return Together(here, tuple(hosts)) if far else here
 
 
-def _machines(home: Home, config: Config) -> list[Machine]:
+def machines(home: Home, config: Config) -> list[Machine]:
     """Return the hosts that a site runs on, or is to run on; of one that moved, where sites.toml says it is now."""
     plans = (plan for plan in map(runs.load, (home.live_plan, home.next_plan)) if plan)
     had = {run.host.name: run.host for plan in plans for run in plan.runs if run.host}

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,14 +35,11 @@ from gatekeeper.hosts.program import main
 main(Home(Path({home!r})))
 """
 _ASK = """import json, sys, urllib.request
-found = {}
-for name, port in json.loads(sys.argv[1]).items():
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as reply:
-            found[name] = json.load(reply)
-    except OSError as problem:
-        found[name] = {"problem": str(problem), "version": None}
-print(json.dumps(found))
+try:
+    with urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[1]}/", timeout=3) as reply:
+        print(json.dumps(json.load(reply)))
+except OSError as problem:
+    print(json.dumps({"problem": str(problem), "version": None}))
 """
 
 
@@ -76,9 +74,9 @@ class Machine:
         """Put it back."""
         _ip("link", "set", self.link, "up")
 
-    def ask(self, ports: Mapping[str, int]) -> dict[str, dict[str, Any]]:
-        """Ask sites from within the host, whatever its cable does."""
-        argv = self.inside(sys.executable, "-c", _ASK, json.dumps(dict(ports)))
+    def ask(self, port: int) -> dict[str, Any]:
+        """Ask a site from within the host, whatever its cable does."""
+        argv = self.inside(sys.executable, "-S", "-c", _ASK, str(port))
         return dict(json.loads(subprocess.run(argv, capture_output=True, text=True, check=True).stdout))
 
     def sessions(self) -> set[int]:
@@ -96,6 +94,13 @@ class Machine:
                 return procfs.family(pid, procfs.parents())
         return set()
 
+    def end(self) -> None:
+        """End everything that has the host's network, its sshd too: sessions that were cut off never end by themselves."""
+        listed = subprocess.run(["ip", "netns", "pids", self.space], capture_output=True, text=True, check=True).stdout
+        for pid in map(int, listed.split()):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def reboot(self) -> None:
         """End all that runs there, as a power cut does; sshd comes up again by itself."""
         for pid in (*self.sessions(), *self.pm2_family()):
@@ -112,21 +117,31 @@ class Farm:
     where: Mapping[str, str] = field(default_factory=dict)
     """The host of each site; the others run on the gate's own machine."""
 
-    def answers(self) -> dict[str, dict[str, Any]]:
-        """Ask every site where it runs."""
-        found: dict[str, dict[str, Any]] = {}
-        for host in {*self.where.values()}:
-            ports = {site: self.gate.ports[site] for site in self.where if self.where[site] == host}
-            found |= self.machines[host].ask(ports)
-        return found | {site: self.gate.ask(site) for site in self.gate.ports if site not in self.where}
-
-    def versions(self) -> set[str | None]:
-        return {answer["version"] for answer in self.answers().values()}
-
     def on(self, host: str) -> set[str | None]:
         """Return the versions that a host's own sites say they run."""
-        ports = {site: self.gate.ports[site] for site in self.where if self.where[site] == host}
-        return {answer["version"] for answer in self.machines[host].ask(ports).values()}
+        return {self.gate.ask(site)["version"] for site in self.where if self.where[site] == host}
+
+    def mood(self, site: str, mood: str) -> None:
+        """Write what only the live site sees, as `Gatehouse.mood` does, on the site's own host."""
+        folder = self.machines[self.where[site]].home.data / site / "data"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "mood").write_text(mood)
+
+    def until(self, host: str, version: str | None) -> None:
+        """Wait until a host's sites all run that version, or fail after a minute."""
+        deadline = time.monotonic() + 60
+        while (seen := self.on(host)) != {version}:
+            assert time.monotonic() < deadline, seen
+
+    def settle(self) -> None:
+        """Mend every link, empty the queue, and come to rest."""
+        for one in self.machines.values():
+            one.mend()
+            for site in self.where:
+                self.mood(site, "good")
+        line.close_all()
+        self.gate.tidy()
+        assert self.gate.versions() == {self.gate.version}
 
 
 @contextmanager
@@ -144,6 +159,7 @@ def farm(
         stack.callback(line.close_all)
         known = (f"{one.address} {_public(one.root / 'host_key')}\n" for one in machines.values())
         gate.home.known_hosts.write_text("".join(known))
+        gate.asks |= {site: machines[host].ask for site, host in where.items()}
         gate.toml = configure(gate, machines, where, more)
         gate.tick()
         yield Farm(gate, machines, where)
@@ -163,27 +179,37 @@ def _machine(gate: Gatehouse, name: str, program: str) -> Iterator[Machine]:
     one.root.mkdir()
     (one.home.path / "program").mkdir(parents=True)
     run = one.home.path / "program" / "run.py"
-    run.write_text(program.format(path=[str(ROOT), *(p for p in sys.path if "site-packages" in p)], home=str(one.home.path)))
+    run.write_text(
+        program.format(path=[str(ROOT), *(p for p in sys.path if "site-packages" in p)], home=str(one.home.path))
+    )
     _ip("netns", "add", one.space)
     try:
         _ip("link", "add", one.link, "type", "veth", "peer", "name", "eth0", "netns", one.space)
         _ip("addr", "add", f"10.231.{octet}.1/30", "dev", one.link)
         _ip("link", "set", one.link, "up")
-        for words in (("addr", "add", f"{one.address}/30", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up")):
+        for words in (
+            ("addr", "add", f"{one.address}/30", "dev", "eth0"),
+            ("link", "set", "eth0", "up"),
+            ("link", "set", "lo", "up"),
+        ):
             _ip("-n", one.space, *words)
         config = _sshd_config(gate, one, run)
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         argv = one.inside(SSHD, "-D", "-e", "-f", str(config))
         with serving(argv, {"PATH": os.environ["PATH"]}, "Server listening on"):
-            yield one
+            try:
+                yield one
+            finally:
+                one.end()
     finally:
-        one.reboot()
         subprocess.run(["ip", "link", "del", one.link], capture_output=True, check=False)
         _ip("netns", "del", one.space)
 
 
 def _sshd_config(gate: Gatehouse, one: Machine, run: Path) -> Path:
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(one.root / "host_key")], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(one.root / "host_key")], check=True
+    )
     keys = one.root / "authorized_keys"
     keys.write_text(f'restrict,command="{sys.executable} -I {run}" {_public(gate.home.host_key)}\n')
     config = one.root / "sshd_config"
