@@ -1,4 +1,4 @@
-"""Gathers what the doctor judges. Reads only, asks nobody but the hosts of sites.toml, and writes nothing, not even a pm2 home."""
+"""Gathers what the doctor judges. Reads only, asks no network but hosts, and writes nothing, not even a pm2 home."""
 
 import grp
 import json

@@ -15,6 +15,9 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+_TAME: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""Python learned it with 3.11.4."""
+
 
 def look(asked: dict[str, Any]) -> dict[str, Any]:
     """Return what a plan is made from: programs, the user, what of ours is there already."""
@@ -46,7 +49,7 @@ def install(asked: dict[str, Any]) -> dict[str, Any]:
     for left in (draft, old):
         shutil.rmtree(left, ignore_errors=True)
     with tarfile.open(fileobj=sys.stdin.buffer, mode="r|gz") as tar:
-        tar.extractall(draft, filter="data")
+        tar.extractall(draft, **_TAME)  # noqa: S202 - it is the gate's, and arrived through the operator's own SSH
     if place.exists():
         place.rename(old)
     draft.rename(place)

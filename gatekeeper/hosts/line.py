@@ -51,19 +51,19 @@ class Line:
     def ask(self, asked: wire.Asked, kind: type[_T], patience: float, *, most: int = 500) -> _T:
         """Ask, and return the answer."""
         with self._guard:
-            self._ready()
+            self._ready(quick=isinstance(asked, wire.Looking))
             return self._answered(lambda: self._tell(asked), kind, patience, most)
 
     def greet(self) -> None:
         """See that the host answers, with a program of this gatekeeper."""
         with self._guard:
-            self._ready()
+            self._ready(quick=False)
 
     def carry(self, asked: wire.Pack | wire.Output, file: BinaryIO, patience: float) -> None:
         """Ask, with the bytes of a file behind it."""
         file.seek(0)
         with self._guard:
-            self._ready()
+            self._ready(quick=False)
 
             def load() -> None:
                 with self._writing:
@@ -115,17 +115,30 @@ class Line:
     def _send(self, message: bytes) -> None:
         send(self._open, message, timeout=_TAKING)
 
-    def _ready(self) -> None:
-        """See that the line is open and, when it was left alone for a while, that somebody is there."""
-        if self._channel is not None and time.monotonic() - self._used > _STALE:
-            with suppress(GateError):
-                self._greet()
+    def _ready(self, *, quick: bool) -> None:
+        """See that the line is open and that somebody is there; one that broke while it was at rest is opened anew.
+
+        A `quick` question is not asked of a host that was lost a moment ago: many in a row would each wait for it.
+        """
+        if self._channel is not None and self._broke():
+            self.close()
+            self.lost = ""
         if self._channel is None:
-            if self.lost and time.monotonic() - self._lost_at < _STALE:
+            if quick and self.lost and time.monotonic() - self._lost_at < _STALE:
                 raise self._unreachable()
             self._connect()
             self._greet()
             self.lost = ""
+
+    def _broke(self) -> bool:
+        if self._channel.closed or self._channel.eof_received:
+            return True
+        if time.monotonic() - self._used > _STALE:
+            try:
+                self._greet()
+            except GateError:
+                return True
+        return False
 
     def _greet(self) -> None:
         greeting = self._answered(lambda: self._tell(wire.Hello()), Greeting, wire.SILENCE, 500)
@@ -152,7 +165,8 @@ class Line:
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as problem:
             said = self._last_words()
             self.close()
-            raise self._trouble(said or str(problem) or type(problem).__name__) from problem
+            silent = f"it said nothing for {wire.SILENCE:.0f} seconds" if isinstance(problem, TimeoutError) else ""
+            raise self._trouble(said or str(problem) or silent or type(problem).__name__) from problem
 
     def _last_words(self) -> str:
         """Return what a program that ended at once printed, such as that there is none."""

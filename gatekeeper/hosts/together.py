@@ -31,6 +31,8 @@ class Together:
 
     here: Here
     hosts: tuple[Host, ...]
+    leaving: frozenset[str] = frozenset()
+    """Hosts that sites.toml names no more: told to stop their sites when they can be told, and never waited for."""
 
     @property
     def elsewhere(self) -> frozenset[str]:
@@ -146,10 +148,11 @@ class Together:
     def _all(self, work: Callable[[Target], _T]) -> list[_T]:
         """Tell every machine at once; raise, once all have ended, what the first of them raised."""
         said = []
-        for answer in self._told(work):
-            if isinstance(answer, GateError):
+        for one, answer in zip((self.here, *self.hosts), self._told(work), strict=True):
+            if not isinstance(answer, GateError):
+                said.append(answer)
+            elif not (isinstance(one, Host) and one.name in self.leaving):
                 raise answer
-            said.append(answer)
         return said
 
     def _hosts(self, work: Callable[[Host], None]) -> None:

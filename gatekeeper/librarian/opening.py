@@ -100,7 +100,8 @@ def target(home: Home, config: Config, *, ours: Fleet | None = None) -> Target:
     here = Here(home, ours or fleet(home, config))
     far = machines(home, config)
     hosts = (Host(kept(home, one, config.pm2.command, config.pm2.home), home.builds, home.work) for one in far)
-    return Together(here, tuple(hosts)) if far else here
+    leaving = frozenset(one.name for one in far) - config.hosts.keys()
+    return Together(here, tuple(hosts), leaving) if far else here
 
 
 def machines(home: Home, config: Config) -> list[Machine]:

@@ -77,6 +77,7 @@ WELL = Facts(
     librarian=Running(77, GATE),
     last_beat=NOW - 60,
     next_beat=NOW + 840,
+    hosts={},
     stewards={"shop": None},
     door=None,
     systemd=True,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,11 +66,20 @@ def faulty_gate(names: Sequence[str] = SITES, *, mode: str = "cluster", patience
     with patch.object(gatehouse, "SERVER", gatehouse.SERVER.replace(_LEAVES, _LINGERS)), build(names) as gate:
         (gate.root / "tmp").mkdir()
         gate.env = {**gate.env, "TMPDIR": str(gate.root / "tmp")}
-        sites = (_SITE.format(name=name, port=port, mode=mode, patience=patience) for name, port in gate.ports.items())
-        gate.toml = _HEAD.format(pm2=PM2) + "".join(sites)
+        gate.toml = plain(gate, mode=mode, patience=patience)
         gate.home.sites_toml.write_text(gate.toml)
         start_again(gate)
         yield gate
+
+
+def plain(
+    gate: Gatehouse, *, mode: str = "cluster", patience: str = "5s", hosts: Mapping[str, str] | None = None
+) -> str:
+    """Return a sites.toml of sites that are checked in no time; `hosts` says which of them run on another machine."""
+    sites = (_SITE.format(name=name, port=port, mode=mode, patience=patience) for name, port in gate.ports.items())
+    on = ((hosts or {}).get(name) for name in gate.ports)
+    told = (f'{site}host = "{host}"\n' if host else site for site, host in zip(sites, on, strict=True))
+    return _HEAD.format(pm2=PM2) + "".join(told)
 
 
 def strike(gate: Gatehouse, acts: Sequence[Act], *args: str, log: Path | None = None) -> int:

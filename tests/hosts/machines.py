@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +95,7 @@ class Machine:
         return set()
 
     def end(self) -> None:
-        """End everything that has the host's network, its sshd too: sessions that were cut off never end by themselves."""
+        """End everything that has the host's network, its sshd too: one that was cut off never ends."""
         listed = subprocess.run(["ip", "netns", "pids", self.space], capture_output=True, text=True, check=True).stdout
         for pid in map(int, listed.split()):
             with suppress(ProcessLookupError):
@@ -133,6 +133,21 @@ class Farm:
         while (seen := self.on(host)) != {version}:
             assert time.monotonic() < deadline, seen
 
+    def whole(self) -> list[str]:
+        """Return what on the hosts is not as `release` says: links, what is undecided, processes."""
+        wrong, release = [], self.gate.home.current.resolve().name
+        for host, one in self.machines.items():
+            links = (link for link in (one.home.current, one.home.published) if link.resolve().name != release)
+            wrong += [f"{link} of {host} leads to {link.resolve().name}, not to {release}" for link in links]
+            if one.home.next_plan.exists():
+                wrong.append(f"{host} has not heard the end of a ship")
+            sites = [site for site, its in self.where.items() if its == host]
+            expected = sorted(str(one.home.releases / release / "sites" / site) for site in sites)
+            found = sorted(str(procfs.cwd(pid)) for pid in one.pm2_family() if "God Daemon" not in procfs.title(pid))
+            if found != expected:
+                wrong.append(f"{host} runs {found}, not {expected}")
+        return wrong
+
     def settle(self) -> None:
         """Mend every link, empty the queue, and come to rest."""
         for one in self.machines.values():
@@ -146,7 +161,12 @@ class Farm:
 
 @contextmanager
 def farm(
-    where: Mapping[str, str], *, names: Sequence[str] | None = None, program: str = _RUN, more: str = ""
+    where: Mapping[str, str],
+    *,
+    names: Sequence[str] | None = None,
+    program: str = _RUN,
+    more: str = "",
+    toml: Callable[[Gatehouse], str] | None = None,
 ) -> Iterator[Farm]:
     """Make a gate whose sites run where `where` says, live on v0.1.0. It needs root, to make networks."""
     if os.geteuid() != 0 or shutil.which("ip") is None or not Path(SSHD).exists():
@@ -160,16 +180,21 @@ def farm(
         known = (f"{one.address} {_public(one.root / 'host_key')}\n" for one in machines.values())
         gate.home.known_hosts.write_text("".join(known))
         gate.asks |= {site: machines[host].ask for site, host in where.items()}
-        gate.toml = configure(gate, machines, where, more)
+        gate.toml = configure(gate, machines, where, more) if toml is None else toml(gate) + tables(machines)
+        gate.home.sites_toml.write_text(gate.toml)
         gate.tick()
         yield Farm(gate, machines, where)
 
 
 def configure(gate: Gatehouse, machines: Mapping[str, Machine], where: Mapping[str, str], more: str = "") -> str:
     """Write sites.toml."""
-    hosts = "".join(f'[hosts.{one.name}]\nssh = "{one.ssh}"\nhome = "{one.home.path}"\n' for one in machines.values())
     sites = {site: f'host = "{host}"\nlisten_timeout = "5s"\n' for site, host in where.items()}
-    return gate.configure(hosts, more, sites=sites)
+    return gate.configure(tables(machines), more, sites=sites)
+
+
+def tables(machines: Mapping[str, Machine]) -> str:
+    """Return the hosts as sites.toml names them."""
+    return "".join(f'[hosts.{one.name}]\nssh = "{one.ssh}"\nhome = "{one.home.path}"\n' for one in machines.values())
 
 
 @contextmanager
