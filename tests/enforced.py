@@ -249,15 +249,15 @@ def user(name: str, home: Path = Path("/nonexistent")) -> Iterator[User]:
     """Make a Unix user, and remove it at the end; sshd trusts nothing above its home."""
     unique = f"gk-{token_hex(3)}-{name}"[:31]
     options = ("--system", "--no-create-home", "--user-group", "--shell", "/bin/sh", "-p", "*", "-d", str(home))
-    _retried("useradd", *options, unique)
+    retried("useradd", *options, unique)
     try:
         seen = pwd.getpwnam(unique)
         yield User(unique, seen.pw_uid, seen.pw_gid)
     finally:
-        _retried("userdel", unique)
+        retried("userdel", unique)
 
 
-def _retried(*argv: str) -> None:
+def retried(*argv: str) -> None:
     """Others may hold the lock of /etc/passwd for a moment."""
     deadline = time.monotonic() + _PATIENCE
     while (done := subprocess.run(argv, capture_output=True, text=True, check=False)).returncode:

@@ -48,8 +48,8 @@ def serve(home: Home, line: Pipes) -> None:
     """Answer one call after the other until the gate hangs up, or is silent in the middle of a ship."""
     os.umask(0o077)
     prepare(home)
-    with ExitStack() as held, Git(home.repo) as git:
-        _Session(home, git, line, held).run()
+    with ExitStack() as held:
+        _Session(home, line, held).run()
 
 
 def prepare(home: Home) -> None:
@@ -65,8 +65,8 @@ def prepare(home: Home) -> None:
 class _Session:
     """One connection of the gate. What changes anything needs the host's lock; the youngest session has it."""
 
-    def __init__(self, home: Home, git: Git, line: Pipes, held: ExitStack) -> None:
-        self._home, self._git, self._line, self._held = home, git, line, held
+    def __init__(self, home: Home, line: Pipes, held: ExitStack) -> None:
+        self._home, self._line, self._held = home, line, held
         self._claimed = self._undecided = False
         self._heard = time.monotonic()
         self._last: wire.Call | None = None
@@ -160,7 +160,8 @@ class _Session:
         self._claim()
         match asked:
             case wire.Pack(tree):
-                freight.take_pack(self._git, tree, file)
+                with Git(self._home.repo) as git:
+                    freight.take_pack(git, tree, file)
             case wire.Output(key, digest):
                 freight.take_output(self._home.builds, key, digest, file)
 
@@ -170,7 +171,8 @@ class _Session:
             case wire.Hello():
                 return self._greeting()
             case wire.Needs(tree, outputs):
-                return freight.lack(self._git, self._home.builds, tree, outputs)
+                with Git(self._home.repo) as git:
+                    return freight.lack(git, self._home.builds, tree, outputs)
             case wire.Observe(of):
                 return here.observe(of)
             case wire.Ask(of, versions):
@@ -191,9 +193,10 @@ class _Session:
             case wire.Preflight(live, free):
                 here.preflight(live, free=free)
             case wire.Stage(load, live):
-                changed = here.stage(self._git, load, live)
-                if changed is None:
-                    freight.keep(self._git, live.folder, load.tree)
+                with Git(self._home.repo) as git:
+                    changed = here.stage(git, load, live)
+                    if changed is None:
+                        freight.keep(git, live.folder, load.tree)
                 return changed.key if changed else None
             case wire.Migrate(run, stamp, argv, release):
                 return here.migrate(run, stamp, argv, release)
@@ -220,7 +223,8 @@ class _Session:
                 self._decided()
             case wire.Prune(keep, used):
                 here.prune(keep=keep, used=used)
-                freight.keep_house(self._home, self._git)
+                with Git(self._home.repo) as git:
+                    freight.keep_house(self._home, git)
         return None
 
     def _converged(self, here: Here, asked: wire.Converge) -> object:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -200,8 +201,8 @@ def tables(machines: Mapping[str, Machine]) -> str:
 @contextmanager
 def _machine(gate: Gatehouse, name: str, program: str) -> Iterator[Machine]:
     token, octet = token_hex(3), _free_net()
-    one = Machine(name, gate.root / name, f"gk-{token}", f"gk{token}a", f"10.231.{octet}.2")
-    one.root.mkdir()
+    root = Path(tempfile.mkdtemp(prefix="gk-host-", dir="/tmp"))
+    one = Machine(name, root, f"gk-{token}", f"gk{token}a", f"10.231.{octet}.2")
     (one.home.path / "program").mkdir(parents=True)
     run = one.home.path / "program" / "run.py"
     run.write_text(
@@ -229,6 +230,8 @@ def _machine(gate: Gatehouse, name: str, program: str) -> Iterator[Machine]:
     finally:
         subprocess.run(["ip", "link", "del", one.link], capture_output=True, check=False)
         _ip("netns", "del", one.space)
+        subprocess.run(["chmod", "-R", "u+w", str(root)], check=False)
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def _sshd_config(gate: Gatehouse, one: Machine, run: Path) -> Path:
