@@ -77,7 +77,7 @@ WELL = Facts(
     librarian=Running(77, GATE),
     last_beat=NOW - 60,
     next_beat=NOW + 840,
-    hosts={},
+    hosts={"web2": None},
     stewards={"shop": None},
     door=None,
     systemd=True,
@@ -108,6 +108,11 @@ def programs(**versions: str | None) -> dict[str, Any]:
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"hosts": {"web2": 'Host "web2" cannot be reached: it said nothing for 12 seconds.'}},
+        "web2",
+        "gatekeeper --gate /srv/gate host add web2",
+    ),
     ({"shortfalls": ("The Librarian runs as root.",)}, "is advisory now. The Librarian runs as root", "setup --apply"),
     ({"todo": ("user site-shop",)}, "Not as setup made it: user site-shop", "sudo gatekeeper --gate /srv/gate setup"),
     ({"todo": ("x",), "set_up": "two"}, "Not as setup made it", "setup --name two --apply"),

@@ -197,7 +197,7 @@ def _train_landed(gate: Gatehouse, key: str) -> None:
 def _before_rollback(gate: Gatehouse, key: str) -> None:
     gate.clone().request(key, _page("three", key))
     start_again(gate)
-    assert gate.ask("three")["text"] == key
+    assert gate.ask("three")["text"] == key, gate.told[-2:]
 
 
 def _rolled_back(gate: Gatehouse, key: str) -> None:

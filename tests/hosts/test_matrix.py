@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from faults.crash import SCENARIOS, plain
+from faults.crash import SCENARIOS, clear, plain, start_again
 
 from hosts.machines import Farm, farm
 
@@ -23,6 +23,9 @@ def hosts() -> Iterator[Farm]:
 def test_it_survives_a_kill(hosts: Farm, request: pytest.FixtureRequest, name: str) -> None:
     """At a sample of them; with --full before and after each."""
     scenario = SCENARIOS[name]
+    clear(hosts.gate)
+    start_again(hosts.gate)
+    hosts.gate.told.clear()
     steps = [step for step in scenario.passes(hosts.gate) if _matters(step[0])]
     assert {host for host in ("web1", "web2") if any(host in step for step, _ in steps)} == {"web1", "web2"}
     if not request.config.getoption("--full"):
