@@ -106,7 +106,7 @@ class Line:
     def _live(self, ended: threading.Event) -> None:
         while not ended.wait(wire.PACE):
             with suppress(OSError), self._writing:
-                self._send(wire.ALIVE)
+                send(self._open, wire.ALIVE, timeout=wire.SILENCE)  # a reader beside it waits no longer
 
     def _tell(self, asked: wire.Asked) -> None:
         with self._writing:

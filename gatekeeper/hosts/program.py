@@ -111,11 +111,10 @@ class _Session:
         self._heard = time.monotonic()
         while not ended.thrown:
             if self._line.readable(wire.PACE, ended):
-                message = self._next(_PATIENCE)
-                if message is None:
+                if self._next(_PATIENCE) is None:
                     os._exit(0)  # who asked has gone: what is under way is given up where it stands
                 self._heard = time.monotonic()
-            elif not ended.thrown:
+            if not ended.thrown:  # also as the answer to a sign of theirs: theirs come no slower than ours would
                 with suppress(OSError):
                     send(self._line, wire.ALIVE, timeout=wire.PACE)
             if self._undecided and time.monotonic() - self._heard > wire.SILENCE:

@@ -13,6 +13,7 @@ from gatekeeper import fault
 from gatekeeper.errors import GateError
 from gatekeeper.hosts import line
 from gatekeeper.hosts.program import prepare
+from gatekeeper.hosts.wire import SILENCE
 from hosts.machines import Farm, farm
 
 WHERE = {"one": "web1", "two": "web2", "three": "web3", "four": "web1", "five": "web2", "six": "web3"}
@@ -83,6 +84,19 @@ def test_one_site_that_is_not_well_brings_every_host_back(hosts: Farm) -> None:
     assert gate.versions() == {gate.version}
     assert gate.version != before
     assert gate.release != release
+
+
+def test_a_site_that_takes_long_is_no_lost_host(hosts: Farm) -> None:
+    """Longer than a silence that counts: both sides say that they live while one of them works."""
+    gate = hosts.gate
+    gate.home.sites_toml.write_text(
+        gate.toml.replace('health_timeout = "3s"', f'health_timeout = "{SILENCE + 3:.0f}s"')
+    )
+    gate.tick()
+    hosts.mood("two", "slow")
+    change(hosts, "slow", "two", "FAILS WHEN slow")
+    gate.tick()
+    assert gate.code("slow") == "GATE-404", gate.told
 
 
 def test_a_rollback_reaches_every_host(hosts: Farm) -> None:
