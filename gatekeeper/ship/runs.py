@@ -64,6 +64,8 @@ def runs(config: Config, home: Home, present: Callable[[str], bool]) -> tuple[Si
 
     Raises GateError (501) for an env_file that cannot be read.
     """
+    if config.gate.ship == "external":
+        return tuple(_external(SiteName(name), site, home) for name, site in config.sites.items() if present(site.path))
     machines = machines_of(config)
     return tuple(
         run_of(
@@ -163,6 +165,12 @@ def run_of(
 def home_of(run: SiteRun, home: Home) -> Home:
     """Return the home that a site's paths lie in: the gate's, or the one on its host."""
     return Home(run.host.home) if run.host else home
+
+
+def _external(name: SiteName, site: Site, home: Home) -> SiteRun:
+    """Return a site that has no process here, and no secret: an engine runs it."""
+    cwd = home.current / site.path
+    return SiteRun(name=name, cwd=cwd, script=cwd, mode="static", soak=0.0)
 
 
 def _health(health: Health) -> HealthCheck:
