@@ -47,6 +47,9 @@ class Said:
     problem: str = "it has not been asked yet"
     published: bool = False
     """A ship of ours was once published through the engine: there is something to go back to."""
+    coming: str = ""
+    """The release, by its folder, that the branch was last moved for; and `moved` the commit."""
+    moved: str = ""
     before: Mapping[str, str | None] = field(default_factory=dict)
 
 
@@ -90,7 +93,8 @@ class External:
 
     def switch(self, live: LivePlan) -> None:
         """As a Target: the branch of each mirror is forced to the release's commit, once it is noted where it stood."""
-        self._note(replace(self._said(), before={url: self._tip(url) for url in self._mirrors}))
+        before = {url: self._tip(url) for url in self._mirrors}
+        self._note(replace(self._said(), coming=live.folder, moved=live.stamp.commit, before=before))
         self._move(live.stamp.commit)
 
     def reload(self, runs: Sequence[SiteRun], stamp: Stamp, *, only: Collection[str] | None = None) -> Verdicts:
@@ -106,10 +110,13 @@ class External:
     ) -> Verdicts:
         """As a Target; a mirror that cannot be reached is tried again for as long as the engine may take."""
         said = self._said()
-        if not said.published or any(run.mode != "static" for run in runs):  # the version before ran here
+        ran_here = not said.published and release != said.coming
+        if ran_here or any(run.mode != "static" for run in runs):
             self._restore(said)
             return self.here.converge(runs, stamp, release, only=only)
         self._insist(lambda: self._move(stamp.commit))
+        if said.moved == stamp.commit:  # the engine was led nowhere else, so there is nothing to wait for
+            return {run.name: SiteHealth(healthy=True, version=stamp.version) for run in runs}
         return self._waited(runs, stamp, stoppable=False)
 
     def publish(self, live: LivePlan) -> None:

@@ -58,15 +58,20 @@ class Pulled:
 
 
 @pytest.fixture
-def pulled(tmp_path: Path) -> Iterator[Pulled]:
+def fresh(tmp_path: Path) -> Iterator[Pulled]:
+    """Nothing is live yet."""
     mirror = tmp_path / "mirror.git"
     subprocess.run(["git", "init", "-q", "--bare", "--initial-branch=release", str(mirror)], check=True)
     with build(NAMES) as gate, engine(mirror, tmp_path / "engine") as one:
-        found = Pulled(gate, mirror, one)
-        found.configure()
-        gate.tick()
-        found.at_one()
-        yield found
+        yield Pulled(gate, mirror, one)
+
+
+@pytest.fixture
+def pulled(fresh: Pulled) -> Pulled:
+    fresh.configure()
+    fresh.gate.tick()
+    fresh.at_one()
+    return fresh
 
 
 def refuse(mirror: Path, ref: str) -> Path:
@@ -246,6 +251,69 @@ def test_status_and_doctor_tell_what_the_engine_said(pulled: Pulled) -> None:
     assert "The sites run elsewhere, and the engine said" in engine["text"]
     assert "the cluster is on fire" in engine["text"]
     assert not [one for one in told if "pm2" in one["text"]]
+
+
+def test_a_first_version_that_is_sick_leaves_no_branch_behind(fresh: Pulled) -> None:
+    fresh.configure(timeout="1s")
+    fresh.engine.deaf.touch()
+    fresh.gate.tick()
+    assert fresh.tip() is None
+    assert "v0.1.0" not in fresh.gate.git("tag")
+    fresh.engine.deaf.unlink()
+    fresh.configure()
+    retried = fresh.gate.cli("tick")
+    assert fresh.gate.git("tag") == "" or fresh.tip() == fresh.gate.release, retried.stdout
+
+
+@pytest.mark.parametrize("step", ["after switch: mirror N", "after refs: publish N"])
+def test_a_first_version_that_is_cut_short_goes_back_or_forward_too(fresh: Pulled, step: str) -> None:
+    fresh.configure()
+    assert strike(fresh.gate, [{"at": step, "nth": 1, "do": "kill"}], "tick") < 0
+    start_again(fresh.gate)
+    fresh.at_one()
+    assert fresh.gate.version == "v0.1.0"
+    assert len(set(fresh.engine.seen)) == 1
+
+
+def test_sites_that_pm2_ran_go_on_until_the_engine_is_healthy_and_after(fresh: Pulled) -> None:
+    """To the engine and back: what ran before is never stopped by a change that fails."""
+    gate, pm2 = fresh.gate, fresh.gate.toml
+    gate.home.sites_toml.write_text(pm2)
+    gate.tick()
+    first = gate.answers()
+    assert gate.versions() == {gate.version}
+    fresh.configure(timeout="1s")
+    fresh.engine.deaf.touch()
+    gate.tick()
+    assert (fresh.tip(), gate.answers()) == (None, first)
+    assert gate.records("ship_failed")[0].data["code"] == "GATE-404"
+    fresh.engine.deaf.unlink()
+    gate.tick()
+    assert fresh.tip() is None, "what failed is not tried again as it is"
+    fresh.configure()  # with more time
+    gate.tick()
+    fresh.at_one()
+    assert gate.answers() == first, "they are the operator's to end"
+    assert {site["pm2"] for site in gate.json("status")["sites"]} == {"external"}
+    gate.home.sites_toml.write_text(pm2)
+    gate.tick()
+    assert gate.versions() == {gate.version}
+    assert {site["pm2"] for site in gate.json("status")["sites"]} == {"online"}
+
+
+def test_another_way_to_ask_that_fails_leaves_everything_as_it_is(pulled: Pulled) -> None:
+    gate, before = pulled.gate, pulled.gate.release
+    pulled.configure(timeout="1s", external='health = ["false"]')
+    gate.tick()
+    pulled.at_one()
+    failed = gate.records("ship_failed")[0]
+    assert (failed.data["code"], gate.records("stranded")) == ("GATE-404", [])
+    assert (gate.release, pulled.engine.seen) == (before, [before])
+    pulled.configure(timeout="19s")
+    pulled.ask("good", "good")
+    gate.tick()
+    assert gate.result("good").state is State.SHIPPED
+    pulled.at_one()
 
 
 SAMPLE = (
