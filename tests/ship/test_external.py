@@ -188,6 +188,17 @@ def test_a_mirror_that_refuses_the_switch_sends_everybody_back(pulled: Pulled, t
     pulled.at_one()
 
 
+def test_a_mirror_that_will_refuse_says_so_before_anything_is_touched(pulled: Pulled) -> None:
+    gate, before = pulled.gate, pulled.gate.release
+    refuse(pulled.mirror, "refs/gate/staged")
+    pulled.ask("waits", "waits")
+    with pytest.raises(GateError) as stop:
+        gate.tick()
+    assert stop.value.code == "GATE-504"
+    assert (gate.release, pulled.tip(), pulled.engine.seen) == (before, before, [before])
+    assert gate.result("waits").state is State.QUEUED
+
+
 def test_a_mirror_that_no_engine_reads_stops_no_ship(pulled: Pulled, tmp_path: Path) -> None:
     gone = tmp_path / "gone.git"
     external = f"health = {json.dumps(pulled.engine.health)}\nmirrors = [{json.dumps(str(pulled.mirror))}]"
