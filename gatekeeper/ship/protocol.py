@@ -135,7 +135,8 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an ou
         seen = _bring_live(gate, cargo)
         failure = _sick(gate, cargo.live, seen) or _aborted(gate, cargo)
     except (OSError, GateError) as problem:
-        failure = _trouble(gate, problem)
+        stopped = isinstance(problem, GateError) and problem.code == "GATE-408"
+        failure = (_aborted(gate, cargo) if stopped else None) or _trouble(gate, problem)
     if failure is not None:
         return _go_back(gate, cargo, begun, failure)
     try:
