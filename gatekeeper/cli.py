@@ -22,14 +22,14 @@ _MODULES = {
 }
 """Modules of `gatekeeper.commands` that hold other verbs than the one that they are named after."""
 _ALONE = (
-    "adopt agents alert audit changelog completion config demo doctor explain host init keys log mcp resolve setup"
-    " shell show socket status steward wait"
+    "adopt agents alert audit changelog completion config demo doctor explain host init keys log manifests mcp resolve"
+    " setup shell show socket status steward wait"
 )
 _MODULE_OF = {verb: verb for verb in _ALONE.split()} | {
     verb: module for module, verbs in _MODULES.items() for verb in verbs.split()
 }
 _GROUPS = {
-    "Start": "demo init adopt setup agents host config doctor backup restore keys",
+    "Start": "demo init adopt setup agents host config manifests doctor backup restore keys",
     "Run": "run tick",
     "Look": "status show wait log changelog explain alert",
     "Decide": "resolve retry approve reject next revert rollback freeze thaw abort reload change repair",

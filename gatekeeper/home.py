@@ -43,6 +43,11 @@ class Home:
         return self.path / "sites"
 
     @property
+    def engine(self) -> Path:
+        """What the engine that runs the sites elsewhere said last, and where the mirrors' branch stood before."""
+        return self.var / "engine.json"
+
+    @property
     def data(self) -> Path:
         """What sites keep: a folder a site."""
         return self.path / "data"

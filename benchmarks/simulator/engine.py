@@ -49,7 +49,7 @@ class Engine:
     ended: list[Run] = field(default_factory=list)
     last: float = 0.0
     _queue: deque[Run] = field(default_factory=deque)
-    _events: list[tuple[float, int, Run | Item]] = field(default_factory=list)
+    _events: list[tuple[float, int, Run | Item | Callable[[], None]]] = field(default_factory=list)
     _count: int = 0
     _by_surface: dict[int, list[tuple[int, Item, float]]] = field(default_factory=dict)
 
@@ -62,6 +62,8 @@ class Engine:
             self.now, _, event = heapq.heappop(self._events)
             if isinstance(event, Item):
                 self.open[event.number] = event
+            elif not isinstance(event, Run):
+                event()
             elif not event.stopped:
                 self._finish(event)
             if self._events and self._events[0][0] == self.now:
@@ -78,6 +80,10 @@ class Engine:
         self._queue.append(run)
         self._dispatch()
         return run
+
+    def later(self, seconds: float, then: Callable[[], None]) -> None:
+        """Have something happen after a time; the policy is asked again when it has."""
+        self._push(self.now + seconds, then)
 
     def stop(self, run: Run) -> None:
         """Take a run back; one that has begun counts."""
@@ -143,7 +149,7 @@ class Engine:
             self.runs += 1
             self._push(self.now + run.seconds, run)
 
-    def _push(self, at: float, event: "Run | Item") -> None:
+    def _push(self, at: float, event: "Run | Item | Callable[[], None]") -> None:
         self._count += 1
         heapq.heappush(self._events, (at, self._count, event))
 

@@ -4,6 +4,7 @@ import zoneinfo
 from collections.abc import Iterator
 
 from gatekeeper.config import words
+from gatekeeper.config.external_rules import external_rules
 from gatekeeper.config.problems import MISSING, Found, did_you_mean, dotted
 from gatekeeper.config.schema import Agent, Build, Check, Config
 from gatekeeper.config.site_rules import site_rules, surface_name
@@ -18,6 +19,7 @@ def broken_rules(config: Config) -> Iterator[Found]:
     yield from _commands("builds", config.builds)
     yield from _commands("checks", config.checks)
     yield from _machines(config)
+    yield from external_rules(config)
     yield from site_rules(config)
     yield from _surfaces(config)
     yield from _holds(config)

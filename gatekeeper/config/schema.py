@@ -62,6 +62,8 @@ class Gate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Paths that no request may touch (GATE-207)."""
     alerts_file: str = "var/alerts"
     """The file of alert addresses, one a line, relative to the gate; mode 0600, as they hold tokens."""
+    ship: Literal["pm2", "external"] = "pm2"
+    """Who runs the sites: pm2, or an engine elsewhere that follows a mirror, as `[external]` says."""
     escalate_after: Delay = 30 * MINUTE
     """How long an agent has to repair what is its own (GATE-402, GATE-403, 2xx, 302 to 304) before a person is told."""
 
@@ -159,6 +161,23 @@ class Mirror(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where to, such as "git@backup:gate.git" or "/mnt/backup/gate.git"; one that fails alerts (GATE-504)."""
     timeout: Duration = 2 * MINUTE
     """How long a push may take; a running Librarian does not wait for it."""
+
+
+class External(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """With `ship = "external"`: what the engine follows, and how it is asked whether it is healthy on a version."""
+
+    health: Texts = ()
+    """A command that ends with status 0 once the engine is healthy on GATE_COMMIT (GATE_VERSION); or give `url`."""
+    url: str | None = None
+    """An address that answers 2xx and, in JSON, the `commit` or `version` that it speaks of; or give `health`."""
+    branch: str = "rollout"
+    """The branch of the mirrors that the engine follows; it is forced back when a version does not become healthy."""
+    mirrors: Texts = ()
+    """Those of `mirror.urls` that the engine reads: none ships while one is unreachable (GATE-504); none: all."""
+    timeout: Duration = 10 * MINUTE
+    """How long the engine may take until it is healthy on a version, and as long to be back on the one before."""
+    interval: Duration = 5.0
+    """Time between two questions."""
 
 
 class Pm2(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -292,6 +311,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     builds: tuple[Build, ...] = ()
     checks: tuple[Check, ...] = ()
     mirror: Mirror = Mirror()
+    external: External = External()
     pm2: Pm2 = Pm2()
     hosts: dict[str, Host] = {}
     sites: dict[str, Site] = {}

@@ -18,6 +18,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_HEADER = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _SSH_TARGET = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.@:\[\]-]*")
 _SSH_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(@[A-Za-z0-9_][A-Za-z0-9_.-]*)?:[^:\s][^\s]*")
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*")
 _TRANSPORTS = ("ssh://", "https://", "http://", "git://", "file://")
 _KEY_TYPES = (
     "ssh-ed25519",
@@ -159,6 +160,13 @@ def repository(text: str) -> str | None:
     if parts is not None and parts.password is not None:
         return "It must hold no password: it is shown in messages. Use ssh, with a key of the Librarian's user."
     return None
+
+
+def own_branch(text: str) -> str | None:
+    """Judge a branch of a mirror that is forced: never `release`, whose history is the proof, nor a request."""
+    if text == "release" or text.partition("/")[0] == "request":
+        return 'It is the gate\'s already, and this one is forced back at times. Choose another, such as "rollout".'
+    return None if _BRANCH.fullmatch(text) and not text.endswith(".lock") else 'It must be a branch, such as "rollout".'
 
 
 def host_header(text: str) -> str | None:

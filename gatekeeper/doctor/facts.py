@@ -33,6 +33,7 @@ from gatekeeper.setup import plan, record
 from gatekeeper.setup.facts import Account, Seen, accounts, missing_packages, see, whose
 from gatekeeper.setup.ground import ground, has_systemd
 from gatekeeper.setup.wishes import own_users, site_folder
+from gatekeeper.ship import external
 from gatekeeper.verify import own_user
 from gatekeeper.verify.selftest import self_test
 
@@ -85,6 +86,7 @@ def gather(home: Home) -> Facts:
         gids=_gids(config, users),
         reaches=_reaches(home, config, users),
         keys_differ=_keys_differ(home, config),
+        engine=external.last_problem(home) if config.gate.ship == "external" else None,
     )
 
 

@@ -96,6 +96,8 @@ class Facts:
     gids: Mapping[str, frozenset[int]]
     reaches: tuple[Reach, ...]
     keys_differ: bool
+    engine: str | None = None
+    """What the engine that runs the sites elsewhere said last, when that was not that it is healthy."""
 
     @property
     def enforced(self) -> bool:

@@ -28,6 +28,10 @@ def _agents_with_users(facts: Facts) -> bool:
     return any(agent.unix_user for agent in facts.config.agents.values())
 
 
+def _pulled(facts: Facts) -> bool:
+    return facts.config.gate.ship == "external"
+
+
 CHECKS: tuple[Check, ...] = (
     Check("set-up", "The set-up is enforced, and all of it is as setup made it.", machine.set_up),
     Check("configuration", "sites.toml is valid.", places.configuration),
@@ -41,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     Check("librarian", "The Librarian runs, and its heartbeat is on time.", places.librarian),
     Check("sites", "Every site's steward can be reached.", places.stewards, lambda facts: bool(facts.stewards)),
     Check("hosts", "Every host answers, with this gatekeeper.", places.hosts, lambda facts: bool(facts.hosts)),
+    Check("engine", "The engine that runs the sites is healthy, as it said last.", machine.engine, _pulled),
     Check("sockets", "No socket's path is too long.", places.sockets),
     Check("agents", "No agent's user is more than a user.", people.agents, _agents_with_users),
     Check("doors", "Every agent has a door.", people.doors),

@@ -47,8 +47,17 @@ def _programs(facts: Facts) -> Iterator[Finding]:
         names = " ".join(sorted(wanted))
         yield Finding(Level.WRONG, "programs", f"Missing: {names}.", f"apt-get install --no-install-recommends {names}")
     processes = any(site.mode != "static" for site in facts.config.sites.values())
-    for name, oldest in (("git", OLDEST_GIT), *((("pm2", OLDEST_PM2), ("node", ())) if processes else ())):
+    needed = [("git", OLDEST_GIT), *([("node", ())] if processes else [])]
+    needed += [("pm2", OLDEST_PM2)] if processes and facts.config.gate.ship == "pm2" else []
+    for name, oldest in needed:
         yield from _version(name, facts.programs.versions.get(name), oldest)
+
+
+def engine(facts: Facts) -> Iterator[Finding]:
+    """Whether the sites run what `release` says, as far as whoever runs them has said."""
+    if facts.engine is not None:
+        fix = "Look at the engine; the Librarian asks it again at each heartbeat."
+        yield Finding(Level.WRONG, "engine", f"The sites run elsewhere, and {facts.engine}.", fix)
 
 
 def sandbox(facts: Facts) -> Iterator[Finding]:

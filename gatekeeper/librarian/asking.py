@@ -16,7 +16,8 @@ def unwell(gate: Gate) -> tuple[tuple[str, Reason], ...]:
     # a site that is slow for a moment wakes nobody
     ill = gate.target.ask([run for run in live.runs if run.name in first], versions)
     mask = secrecy.known(gate.home, gate.config)
-    return tuple((name, _reason(name, versions[name], mask(problem))) for name, problem in ill.items())
+    here = gate.config.gate.ship == "pm2"
+    return tuple((name, _reason(name, versions[name], mask(problem), here=here)) for name, problem in ill.items())
 
 
 def lost(gate: Gate) -> tuple[tuple[str, Reason], ...]:
@@ -26,6 +27,6 @@ def lost(gate: Gate) -> tuple[tuple[str, Reason], ...]:
     return tuple((name, Reason("GATE-504", text, (("gatekeeper", "doctor"),))) for name, text in told.items())
 
 
-def _reason(name: str, version: Version, problem: str) -> Reason:
+def _reason(name: str, version: Version, problem: str, *, here: bool) -> Reason:
     text = messages.reason("GATE-504", what=f"Site {name}", version=version, problem=problem)
-    return Reason("GATE-504", text, (("gatekeeper", "reload", name),))
+    return Reason("GATE-504", text, (("gatekeeper", "reload", name),) if here else ())

@@ -19,13 +19,14 @@ from gatekeeper.hosts.line import kept
 from gatekeeper.hosts.together import Together
 from gatekeeper.librarian import doing, doors, upgrading
 from gatekeeper.model import SEALED, SHIPPING
-from gatekeeper.repo import edition, frozen, lock, rotation
+from gatekeeper.repo import edition, frozen, lock, rotation, spool
 from gatekeeper.repo.export import remove, write_file
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.lock import Lock
 from gatekeeper.repo.sign import Signer
 from gatekeeper.ship import adoption, protocol, runs
+from gatekeeper.ship.external import External
 from gatekeeper.ship.here import Here
 from gatekeeper.ship.target import Target
 from gatekeeper.sites import ecosystem
@@ -46,7 +47,8 @@ def opened(home: Home, held: Lock, *, clock: Clock = time.time) -> Iterator[tupl
         mode = standing.mode(home, force.config)
         ledger = Ledger(git, signer, held, clock, mode)
         policy = doors.compiled(git, force.config, mode=mode, source=digest(force.text))
-        yield Gate(home, force.config, policy, git, signer, ledger, target(home, force.config), clock), force.problems
+        sites = target(home, force.config, asks=held.fd >= 0)
+        yield Gate(home, force.config, policy, git, signer, ledger, sites, clock), force.problems
 
 
 @contextmanager
@@ -95,13 +97,19 @@ def make_good(gate: Gate, tell: Callable[[str], None]) -> None:
     upgrading.upgrade(gate, tell)
 
 
-def target(home: Home, config: Config, *, ours: Fleet | None = None) -> Target:
-    """Return what the gate ships to; `ours` stands for this machine's sites where somebody is taking one over."""
+def target(home: Home, config: Config, *, ours: Fleet | None = None, asks: bool = False) -> Target:
+    """Return what the gate ships to; `ours` stands for this machine's sites where somebody is taking one over.
+
+    An engine elsewhere is asked by whoever holds the lock alone: `asks`.
+    """
     here = Here(home, ours or fleet(home, config))
     far = machines(home, config)
     hosts = (Host(kept(home, one, config.pm2.command, config.pm2.home), home.builds, home.work) for one in far)
     leaving = frozenset(one.name for one in far) - config.hosts.keys()
-    return Together(here, tuple(hosts), leaving) if far else here
+    under_pm2 = Together(here, tuple(hosts), leaving) if far else here
+    if config.gate.ship == "pm2":
+        return under_pm2
+    return External(home, config, under_pm2, asks, lambda: spool.wish_to_abort(home.spool) is not None)
 
 
 def machines(home: Home, config: Config) -> list[Machine]:

@@ -185,7 +185,7 @@ def _sites(gate: Gate) -> tuple[SiteState, ...]:
         problem = _problem(site) or told.get(run.name, "")
         configured = gate.config.sites.get(run.name)
         host = configured.host if configured else None
-        counts = run.mode == "static" or run.name in live.kept
+        counts = (run.mode == "static" and site.status != "external") or run.name in live.kept
         version = live.stamp.version if counts else site.version
         commit = live.stamp.commit if counts else site.commit
         found.append(SiteState(run.name, host, site, version, commit, not problem, mask(problem)))
@@ -202,4 +202,4 @@ _SILENT = {
 def _problem(site: SiteSeen) -> str:
     if site.status in _SILENT:
         return _SILENT[site.status]
-    return "" if site.status in ("online", "static") else f"pm2 says {site.status}"
+    return "" if site.status in ("online", "static", "external") else f"pm2 says {site.status}"

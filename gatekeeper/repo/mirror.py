@@ -3,16 +3,20 @@
 What is history is never rewritten there: a mirror that has another past refuses, and is then the last proof of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from gatekeeper import process
 from gatekeeper.model import KEEP, LOG, RELEASE, RESULTS, TAGS, Oid, Ref
 from gatekeeper.policy.texts import cleaned
-from gatekeeper.process import Cancel
+from gatekeeper.process import Cancel, Done
 
+STAGED = Ref("refs/gate/staged")
+"""In a mirror that an engine follows: what is about to be shipped, so that the objects are there before the switch."""
 _STATES = (RESULTS, KEEP)
 """Below these a ref says how something stands, and moves freely."""
+_PUSH = ("-c", "core.hooksPath=/dev/null", "push", "--porcelain", "--atomic", "--no-verify", "--recurse-submodules=no")
 _AT_ONCE = 5_000
 """Refs that one command line holds."""
 _ENVIRONMENT = {
@@ -30,16 +34,53 @@ def push(
 
     Log and `release` go last and together, so that a mirror is never ahead of what it can prove.
     """
-    options = ("--porcelain", "--atomic", "--no-verify", "--recurse-submodules=no")
     for specs in _batches(refs):
-        argv = ("git", f"--git-dir={folder}", "-c", "core.hooksPath=/dev/null", "push", *options, "--", url, *specs)
-        environment = process.clean_environment(_ENVIRONMENT)
-        done = process.run(argv, env=environment, timeout=timeout, cancel=cancel, die_with_parent=True, merge=True)
+        done = _git((f"--git-dir={folder}", *_PUSH, "--", url, *specs), timeout=timeout, cancel=cancel)
         if done.timed_out:
-            return f"it did not end within {timeout:g} seconds"
+            return _late(timeout)
         if not done.ok:
             return _why(done.text)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where a ref of a mirror stands, None for nowhere; or why nobody can tell."""
+
+    oid: str | None = None
+    problem: str | None = None
+
+
+def tip(url: str, ref: str, *, timeout: float) -> Tip:
+    """Ask a mirror for one ref."""
+    done = _git(("ls-remote", "--", url, ref), timeout=timeout)
+    if done.timed_out or not done.ok:
+        return Tip(problem=_late(timeout) if done.timed_out else _why(done.text))
+    found = (line.split("\t") for line in done.text.splitlines() if line.endswith(f"\t{ref}"))
+    return Tip(next((oid for oid, _ in found), None))
+
+
+def force(folder: Path, url: str, ref: str, oid: str | None, *, timeout: float) -> str | None:
+    """Move one ref of a mirror wherever it stands, or delete it; return what went wrong, in words, or None.
+
+    Not for what is history: for a ref that says what an engine is to run.
+    """
+    if oid is None and (now := tip(url, ref, timeout=timeout)).oid is None:
+        return now.problem
+    spec = f":{ref}" if oid is None else f"+{oid}:{ref}"
+    done = _git((f"--git-dir={folder}", *_PUSH, "--", url, spec), timeout=timeout)
+    return _late(timeout) if done.timed_out else None if done.ok else _why(done.text)
+
+
+def _git(args: Sequence[str], *, timeout: float, cancel: Cancel | None = None) -> Done:
+    environment = process.clean_environment(_ENVIRONMENT)
+    return process.run(
+        ("git", *args), env=environment, timeout=timeout, cancel=cancel, die_with_parent=True, merge=True
+    )
+
+
+def _late(timeout: float) -> str:
+    return f"it did not end within {timeout:g} seconds"
 
 
 def _batches(refs: Mapping[Ref, Oid]) -> Iterator[list[str]]:

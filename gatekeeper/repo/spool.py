@@ -45,6 +45,12 @@ def read(folder: Path, known: dict[str, Entry] | None = None) -> tuple[Entry, ..
     return tuple(known[name] for name in names)
 
 
+def wish_to_abort(folder: Path) -> Entry | None:
+    """Return the first decision of an operator to stop what is under way."""
+    entries = (entry for entry in read(folder) if entry.event == "decision")
+    return next((e for e in entries if e.fields.get("verb") == "abort" and e.actor.role == "operator"), None)
+
+
 def drop(folder: Path, files: tuple[str, ...]) -> None:
     """Forget entries that are in the log now; one that is gone already is no error."""
     for name in files:

@@ -135,7 +135,8 @@ def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an ou
         seen = _bring_live(gate, cargo)
         failure = _sick(gate, cargo.live, seen) or _aborted(gate, cargo)
     except (OSError, GateError) as problem:
-        failure = _trouble(gate, problem)
+        stopped = isinstance(problem, GateError) and problem.code == "GATE-408"
+        failure = (_aborted(gate, cargo) if stopped else None) or _trouble(gate, problem)
     if failure is not None:
         return _go_back(gate, cargo, begun, failure)
     try:
@@ -244,13 +245,15 @@ def _sick(gate: Gate, live: LivePlan, seen: Mapping[SiteName, SiteHealth]) -> _F
     if any(run.name == sick and gate.target.shares_dead_daemon(run) for run in live.runs):
         text = messages.reason("GATE-504", what="pm2's daemon", problem="it ended while the sites were reloaded")
         return _Failure(text, code="GATE-504")
-    return _Failure(_masked(gate, seen[sick].reason), sick)
+    why = _masked(gate, seen[sick].reason)
+    if all(run.name != sick for run in live.runs):  # an engine elsewhere does not say which of its sites it is
+        return _Failure(f"{sick}: {why}")
+    return _Failure(why, sick)
 
 
 def _aborted(gate: Gate, cargo: Cargo) -> _Failure | None:
     """Stop for an `abort` that an operator has written down; past the commit point nobody looks for one."""
-    entries = (entry for entry in spool.read(gate.home.spool) if entry.event == "decision")
-    wish = next((e for e in entries if e.fields.get("verb") == "abort" and e.actor.role == "operator"), None)
+    wish = spool.wish_to_abort(gate.home.spool)
     if wish is None:
         return None
     text = messages.reason("GATE-408", stopped=wish.actor.name, version=cargo.plan.version, frozen=None, opens=None)

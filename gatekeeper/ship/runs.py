@@ -64,6 +64,10 @@ def runs(config: Config, home: Home, present: Callable[[str], bool]) -> tuple[Si
 
     Raises GateError (501) for an env_file that cannot be read.
     """
+    if config.gate.ship == "external":
+        followed = repr((config.external, config.external.mirrors or config.mirror.urls))
+        sites = ((name, site) for name, site in config.sites.items() if present(site.path))
+        return tuple(_external(SiteName(name), site, home, followed) for name, site in sites)
     machines = machines_of(config)
     return tuple(
         run_of(
@@ -163,6 +167,12 @@ def run_of(
 def home_of(run: SiteRun, home: Home) -> Home:
     """Return the home that a site's paths lie in: the gate's, or the one on its host."""
     return Home(run.host.home) if run.host else home
+
+
+def _external(name: SiteName, site: Site, home: Home, followed: str) -> SiteRun:
+    """Return a site that has no process here, and no secret: an engine runs it, and another engine is another run."""
+    cwd = home.current / site.path
+    return SiteRun(name=name, cwd=cwd, script=cwd, args=(followed,), mode="static", soak=0.0)
 
 
 def _health(health: Health) -> HealthCheck:

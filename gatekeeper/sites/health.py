@@ -5,12 +5,13 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 from gatekeeper.model import Version
-from gatekeeper.sites.run import HealthCheck
+from gatekeeper.sites.run import HealthCheck, Stamp
 
 _MOST = 64 * 1024
 """Bytes of an answer that are looked at; a longer one is not trusted to be JSON."""
@@ -23,17 +24,49 @@ def ask(check: HealthCheck, version: Version, *, timeout: float = _TIMEOUT) -> s
 
     The whole exchange ends within about `timeout` seconds, however slowly the answer trickles in.
     """
-    try:
-        status, body, whole = _get(check, timeout)
-    except TimeoutError:
-        return f"{check.url} did not answer within {timeout:g} s"
-    except (OSError, http.client.HTTPException, ValueError) as problem:
-        return f"{check.url} did not answer: {_plain(str(problem) or type(problem).__name__)}"
+    body = _well(check, timeout)
+    return body if isinstance(body, str) else _wrong_version(_told(body), version, check.url)
+
+
+def ask_engine(url: str, stamp: Stamp, *, timeout: float) -> str | None:
+    """Ask whoever runs sites elsewhere; an answer that does not say of what it speaks is not counted as well."""
+    body = _well(HealthCheck(url), timeout)
+    if isinstance(body, str):
+        return body
+    said = _told(body)
+    if "commit" not in said and "version" not in said:
+        return f"{url} reports neither a commit nor a version, so nobody can tell of which it speaks"
+    if "commit" in said and said["commit"] != stamp.commit:
+        return f"{url} reports commit {_plain(str(said['commit']))}, not {stamp.commit}"
+    return _wrong_version(said, stamp.version, url)
+
+
+def answers(url: str, *, timeout: float) -> str | None:
+    """Return why nothing at all comes from an address, or None when something does, whatever it is."""
+    found = _tried(HealthCheck(url), timeout)
+    return found if isinstance(found, str) else None
+
+
+def _well(check: HealthCheck, timeout: float) -> bytes | str:
+    """Return the body of a good answer, nothing of one that is too long, or what is wrong."""
+    found = _tried(check, timeout)
+    if isinstance(found, str):
+        return found
+    status, body, whole = found
     if status not in check.status if check.status is not None else not 200 <= status < 300:
         return f"{check.url} answered {status}"
     if check.contains is not None and check.contains.encode() not in body:
         return f'the answer of {check.url} does not contain "{check.contains}"'
-    return _wrong_version(body, version, check.url) if whole else None
+    return body if whole else b""
+
+
+def _tried(check: HealthCheck, timeout: float) -> tuple[int, bytes, bool] | str:
+    try:
+        return _get(check, timeout)
+    except TimeoutError:
+        return f"{check.url} did not answer within {timeout:g} s"
+    except (OSError, http.client.HTTPException, ValueError) as problem:
+        return f"{check.url} did not answer: {_plain(str(problem) or type(problem).__name__)}"
 
 
 def _get(check: HealthCheck, timeout: float) -> tuple[int, bytes, bool]:
@@ -79,12 +112,17 @@ def _connection(scheme: str, host: str, port: int | None, timeout: float) -> htt
     return http.client.HTTPConnection(host, port, timeout=timeout)
 
 
-def _wrong_version(body: bytes, version: Version, url: str) -> str | None:
+def _told(body: bytes) -> dict[str, Any]:
+    """Return the JSON object that an answer is; an empty one when it is anything else."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(said, dict) or "version" not in said:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _wrong_version(said: Mapping[str, Any], version: Version, url: str) -> str | None:
+    if "version" not in said:
         return None
     reported = said["version"]
     if isinstance(reported, str) and reported.removeprefix("v") == version.removeprefix("v"):

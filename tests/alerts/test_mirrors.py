@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
-from gatehouse import Gatehouse
+from gatehouse import Gatehouse, librarian, until
 
 from gatekeeper.model import LOG, Oid
 from gatekeeper.repo import mirror
@@ -101,6 +101,16 @@ def test_one_that_refuses_and_one_that_hangs_alert_and_stop_nothing(
     assert refs(refuses)["refs/heads/release"] == gate.release
     assert heard.titles[1].endswith(f"] resolved: GATE-504, {UNREACHABLE}; and 1 more")
     addresses(gate)
+
+
+def test_a_librarian_ships_on_while_a_mirror_hangs(gate: Gatehouse, deaf: int) -> None:
+    configure(gate, f"git://127.0.0.1:{deaf}/gate.git", timeout="5m")
+    with librarian(gate) as process:
+        for id_ in ("before", "meanwhile"):  # had the first waited for the mirror, the second would have, too
+            gate.clone().request(id_, {"sites/web/page.txt": f"{id_}\n"})
+            until(process, f"healthy; Do {id_}")
+    assert gate.result("meanwhile").state == "shipped"
+    configure(gate)
 
 
 def test_a_mirror_with_another_past_keeps_it(gate: Gatehouse, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ PRIVATE = "That folder is not private. Keep it in var/, such as var/env/shop."
 ADDRESS = 'It must be an address such as "http://127.0.0.1:4101/health".'
 WINDOW = 'It must be written like "Mon-Fri 07:00-16:30" or "Sat,Sun 10:00-12:00".'
 
-SECTIONS = "gate, limits, verify, builds, checks, mirror, pm2, hosts, sites, surfaces, hold, agents"
+SECTIONS = "gate, limits, verify, builds, checks, mirror, external, pm2, hosts, sites, surfaces, hold, agents"
 
 OF_A_SITE = [
     ("path = 5", "path", "5", f'{TEXT} Write "5".'),
@@ -410,6 +410,57 @@ def test_all_problems_come_at_once_in_the_order_of_the_sections() -> None:
         "agents.a.owner",
         "agents.a.role",
     ]
+
+
+ENGINE = '[gate]\nship = "external"\n[mirror]\nurls = ["/m.git", "/n.git"]\n[external]\n'
+ASKED = 'health = ["healthy"]\n'
+ONE_OF_TWO = 'How the engine is asked: give health = ["command", …] or url = "https://…", one of the two.'
+NO_BRANCH = 'It must be a branch, such as "rollout".'
+OURS = 'It is the gate\'s already, and this one is forced back at times. Choose another, such as "rollout".'
+NO_MIRROR = 'It is none of mirror.urls. Did you mean "/n.git"?'
+THEIRS = 'With ship = "external" the engine runs the site: say it to the engine. Leave it out here.'
+
+OF_AN_ENGINE = [
+    ("", "external", None, ONE_OF_TWO),
+    (f'{ASKED}url = "https://x.example/"', "external", None, ONE_OF_TWO),
+    ('health = ["is it up"]', "external.health", '["is it up"]', f'{SHELL} Write ["is", "it", "up"].'),
+    ('url = "x"', "external.url", '"x"', "It must start with http:// or https://."),
+    (f'{ASKED}branch = "release"', "external.branch", '"release"', OURS),
+    (f'{ASKED}branch = "request/x"', "external.branch", '"request/x"', OURS),
+    (f'{ASKED}branch = "a..b"', "external.branch", '"a..b"', NO_BRANCH),
+    (f'{ASKED}branch = "a.lock"', "external.branch", '"a.lock"', NO_BRANCH),
+    (f'{ASKED}branch = "-f"', "external.branch", '"-f"', NO_BRANCH),
+    (f'{ASKED}branch = "+a:b"', "external.branch", '"+a:b"', NO_BRANCH),
+    (
+        f'{ASKED}mirrors = ["/o.git"]',
+        "external.mirrors[0]",
+        '"/o.git"',
+        NO_MIRROR,
+    ),
+    (f'{ASKED}interval = "0s"', "external.interval", '"0s"', "It must be at least 0.001s."),
+    (ASKED, None, None, None),
+]
+
+
+@pytest.mark.parametrize(("text", "key", "value", "message"), OF_AN_ENGINE)
+def test_a_mistake_in_what_an_engine_follows(
+    text: str, key: str | None, value: str | None, message: str | None
+) -> None:
+    assert problems(f"{ENGINE}{text}\n{SHOP}") == ([] if key is None else [(key, value, message)])
+
+
+def test_what_nobody_could_obey_is_refused() -> None:
+    said = 'It does nothing without ship = "external" in [gate]: add that, or take it out.'
+    assert problems(f"[external]\n{ASKED}{SHOP}") == [("external", None, said)]
+    no_mirror = f'[gate]\nship = "external"\n[external]\n{ASKED}{SHOP}'
+    said = 'With ship = "external" the engine follows a mirror: give at least one.'
+    assert problems(no_mirror) == [("mirror.urls", None, said)]
+    kept = ENGINE.replace("[mirror]", 'reload = "changed"\n[mirror]')
+    said = "No process is kept here when an engine runs the sites. Leave it out."
+    assert problems(f"{kept}{ASKED}{SHOP}") == [("gate.reload", '"changed"', said)]
+    for option in ('env_file = "var/env/shop"', 'user = "site-shop"', 'data = ["up"]', 'writable = ["tmp"]'):
+        key, _, value = option.partition(" = ")
+        assert problems(f"{ENGINE}{ASKED}{SHOP}{option}\n") == [(f"sites.shop.{key}", value, THEIRS)]
 
 
 def problems(text: str) -> list[tuple[str, str | None, str]]:

@@ -46,11 +46,25 @@ def test_every_option_stands_in_the_annotated_file_and_may_be_taken_up(tmp_path:
     assert check(_file(tmp_path, text)) == ()
     tables = tomllib.loads(text)
     for field in msgspec.structs.fields(schema.Config):
+        if field.name == "external":  # what it asks for contradicts much of the rest
+            continue
         given = tables[field.name]
         entries = given if isinstance(given, list) else [given] if _is_section(field.name) else list(given.values())
         seen = {option for entry in entries for option in entry}
         missing = set(_section(field.name).__struct_fields__) - seen
         assert missing <= {"per_site", "paths"}, field.name  # of which a build or a check has one
+
+
+def test_what_an_engine_follows_may_be_taken_up_where_an_engine_runs_the_sites() -> None:
+    shown = re.search(r"^# \[external\]\n(?:# .+\n)+", annotated(), re.MULTILINE)
+    assert shown is not None
+    text = re.sub(r"^# ", "", shown[0], flags=re.MULTILINE)
+    sites = (
+        '[gate]\nship = "external"\n[mirror]\nurls = ["git@backup:gate.git"]\n[sites.x]\npath = "x"\nmode = "static"\n'
+    )
+    found = from_tables(tomllib.loads(f"{sites}{text}"), file="sites.toml").external
+    assert set(tomllib.loads(text)["external"]) == set(schema.External.__struct_fields__) - {"url"}
+    assert msgspec.structs.replace(found, health=(), mirrors=()) == schema.External()
 
 
 def test_what_is_commented_out_shows_the_default() -> None:

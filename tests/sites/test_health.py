@@ -4,9 +4,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from gatekeeper.model import Version
-from gatekeeper.sites.health import ask
-from gatekeeper.sites.run import HealthCheck
+from gatekeeper.model import Oid, Version
+from gatekeeper.sites.health import answers, ask, ask_engine
+from gatekeeper.sites.run import HealthCheck, Stamp
 
 V2 = Version("v2.0.0")
 Reply = Callable[[BaseHTTPRequestHandler], None]
@@ -150,3 +150,35 @@ def test_an_endless_answer_is_not_read_to_its_end(site: Site) -> None:
 
     site.reply = flood
     assert ask(HealthCheck(site.url), V2) is None
+
+
+COMMIT, OTHER = Oid("1" * 40), "2" * 40
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (f'{{"commit": "{COMMIT}"}}', None),
+        ('{"version": "2.0.0"}', None),
+        (f'{{"commit": "{COMMIT}", "version": "v2.0.0"}}', None),
+        (f'{{"commit": "{OTHER}"}}', f"reports commit {OTHER}, not {COMMIT}"),
+        (f'{{"commit": "{COMMIT[:12]}"}}', f"reports commit {COMMIT[:12]}, not {COMMIT}"),
+        (f'{{"commit": "{COMMIT}", "version": "v1.0.0"}}', "reports version v1.0.0, not v2.0.0"),
+        (f'{{"commit": null, "version": "v2.0.0", "x": "{COMMIT}"}}', f"reports commit None, not {COMMIT}"),
+        ("{}", "reports neither a commit nor a version"),
+        ("well", "reports neither a commit nor a version"),
+        (f'["{COMMIT}"]', "reports neither a commit nor a version"),
+    ],
+)
+def test_an_engine_must_say_of_what_it_speaks(site: Site, body: str, problem: str | None) -> None:
+    site.reply = plain(200, body.encode())
+    said = ask_engine(site.url, Stamp(V2, COMMIT), timeout=2)
+    assert said is None if problem is None else problem in (said or "")
+    site.reply = plain(503, body.encode())
+    assert ask_engine(site.url, Stamp(V2, COMMIT), timeout=2) == f"{site.url} answered 503"
+    assert answers(site.url, timeout=2) is None, "something is there"
+
+
+def test_an_engine_that_is_away_is_told_apart_from_one_that_is_ill(site: Site) -> None:
+    site.close()
+    assert "did not answer" in (answers(site.url, timeout=2) or "")

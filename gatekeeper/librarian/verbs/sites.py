@@ -23,6 +23,9 @@ def reload(hearing: Hearing) -> Reason | None:
     if live is None or run is None:
         hearing.decline(_unknown(name, [run.name for run in live.runs] if live else []), Exit.NOT_FOUND)
         return None
+    if hearing.gate.config.gate.ship == "external":
+        hearing.decline(f"{name} has no process here: an engine runs {name}, and restarts it.", Exit.FAILED)
+        return None
     if run.mode == "static":
         hearing.decline(f"{name} is static files: it has no process.", Exit.FAILED)
         return None
