@@ -389,7 +389,8 @@ class _Planner:
             yield Run(turn.stage, turn.job)
 
     def _start(self, free: int) -> tuple[Run, ...]:
-        waiting = [(weight, run) for key, (weight, run) in self.wants.items() if key not in self.scene.running]
+        shut = self.scene.running.keys() | self.scene.barred
+        waiting = [(weight, run) for key, (weight, run) in self.wants.items() if key not in shut]
         waiting.sort(key=lambda want: -want[0])
         return tuple(run for _, run in waiting[: max(0, free)])
 
