@@ -96,6 +96,10 @@ class Facts:
     gids: Mapping[str, frozenset[int]]
     reaches: tuple[Reach, ...]
     keys_differ: bool
+    extra: str | None = None
+    """Why checks cannot run on workers as this is installed."""
+    cluster: tuple[str, ...] = ()
+    """What the last heartbeat found wrong with the workers, a sentence each."""
 
     @property
     def enforced(self) -> bool:

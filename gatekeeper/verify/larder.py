@@ -81,7 +81,10 @@ class Larder:
         remove(self._folder)
         for place in (self._builds, self._parcels, self.work):
             place.mkdir(parents=True)
-        process.run(("git", "init", "--quiet", "--bare", str(self._repo)))
+        made = process.run(("git", "init", "--quiet", "--bare", str(self._repo)))
+        if not made.ok:
+            said = made.errors.decode("utf-8", "replace").strip() or f"status {made.status}"
+            raise GateError(f"git init failed in {self._folder}: {said}")
         self._whole.clear()
         self._taken = 0
 

@@ -90,8 +90,10 @@ class Roster:
                 if free and (best := min(free))[0] < 1:
                     self._load[best[2]] += 1
                     return best[2]
-                since = time.monotonic() if fit or seen is None else since
-                if time.monotonic() - since > self._patience:
+                now = time.monotonic()
+                if fit or seen is None:
+                    since = now
+                elif now - since >= self._patience:
                     return Away("there is no other worker to ask" if tried else "there is no worker")
                 self._changed.wait(_GLANCE)
         return Interrupted()

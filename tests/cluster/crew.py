@@ -14,6 +14,8 @@ from pathlib import Path
 
 from gatehouse import ROOT
 
+from gatekeeper.sites import procfs
+
 _PATIENCE = 60.0
 _SCHEDULER = re.compile(r"Scheduler at: +(\S+)")
 _WORKER = re.compile(r"Start worker at: +(\S+)")
@@ -34,6 +36,11 @@ class Process:
     @property
     def pid(self) -> int:
         return self._child.pid
+
+    @property
+    def said(self) -> str:
+        with self._changed:
+            return "".join(self._lines)
 
     def heard(self, words: re.Pattern[str]) -> str:
         with self._changed:
@@ -64,7 +71,7 @@ class Process:
             self._changed.notify_all()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Worker:
     """One worker: its process, its address."""
 
@@ -75,8 +82,15 @@ class Worker:
         self.process.end()
 
     def stop(self) -> None:
-        """Have it hang."""
+        """Have it hang, and what it runs be gone: nobody tells it."""
         self.process.signal(signal.SIGSTOP)
+        for pid in procfs.family(self.process.pid, procfs.parents()) - {self.process.pid}:
+            os.kill(pid, signal.SIGKILL)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it runs a box."""
+        return len(procfs.family(self.process.pid, procfs.parents())) > 1
 
 
 @dataclass
@@ -98,24 +112,35 @@ class Crew:
         self.address = self.scheduler.heard(_SCHEDULER)
         return self.address
 
+    @property
+    def said(self) -> str:
+        """What the scheduler has said so far."""
+        assert self.scheduler is not None
+        return self.scheduler.said
+
+    def heard(self, words: re.Pattern[str]) -> str:
+        """Wait for words of the scheduler."""
+        assert self.scheduler is not None
+        return self.scheduler.heard(words)
+
     def end(self) -> None:
         """Kill the scheduler; its workers end by themselves."""
         assert self.scheduler is not None
         self.scheduler.end()
 
-    def hire(self, *more: str, threads: int = 2, preload: str = "", path: str = "") -> Worker:
-        """Start a worker, and wait until the scheduler has it."""
-        extra = ("--preload", str(Path(__file__).with_name(preload))) if preload else ()
+    def hire(self, *, port: int = 0, threads: int = 2, lie: str = "", path: Path | None = None) -> Worker:
+        """Start a worker, and wait until the scheduler has it; `path` is looked in first for programs."""
+        extra = ("--preload", str(Path(__file__).with_name("liar.py")), lie) if lie else ()
         argv = (self.address, "--no-nanny", "--nthreads", str(threads), "--no-dashboard", "--host", "127.0.0.1")
-        where = ("--local-directory", str(self.folder), *self._protocol(), *self.tls, *extra, *more)
-        process = self._start("worker", *argv, *where, path=path)
+        where = ("--worker-port", str(port), "--local-directory", str(self.folder), *self._protocol(), *self.tls)
+        process = self._start("worker", *argv, *where, *extra, path=path)
         process.heard(_REGISTERED)
         return Worker(process, process.heard(_WORKER))
 
     def _protocol(self) -> tuple[str, ...]:
         return ("--protocol", "tls") if self.tls else ()
 
-    def _start(self, what: str, *argv: str, path: str = "") -> Process:
+    def _start(self, what: str, *argv: str, path: Path | None = None) -> Process:
         env = {**self.env, "PATH": f"{path}:{self.env['PATH']}"} if path else self.env
         process = Process((sys.executable, "-m", "dask", what, *argv), env)
         self.stack.callback(process.end)
