@@ -8,6 +8,7 @@ from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason
 from gatekeeper.policy.alerting import Cause, Level
+from gatekeeper.process import Cancel
 from gatekeeper.verify.cluster import Away, Cluster
 
 SCOPE = "cluster"
@@ -15,9 +16,9 @@ _SOON = 60.0
 """Seconds after which checks that wait for a worker are tried again, when that is sooner than the next heartbeat."""
 
 
-def told(gate: Gate, ended: Beat, cluster: Cluster, mind: Recollection) -> Beat:
+def told(gate: Gate, ended: Beat, cluster: Cluster, mind: Recollection, cancel: Cancel) -> Beat:
     """Add what is wrong with the cluster to what a heartbeat found; the next comes soon while checks wait for it."""
-    causes = tuple(_cause(gate, about, away) for about, away in cluster.wrong().items())
+    causes = tuple(_cause(gate, about, away) for about, away in cluster.wrong(cancel).items())
     reasons = tuple(Reason(cause.code, cause.text, (("gatekeeper", "doctor"),)) for cause in causes)
     wakes = [ended.wake] if ended.wake is not None else []
     wakes += [gate.clock() + _SOON] if mind.barred else []

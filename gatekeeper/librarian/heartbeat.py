@@ -47,7 +47,7 @@ def beat(
     cluster.open(gate)
     with closing(Checks(gate, mind, tell, cluster)) as checks:
         ended = _work(gate, Hands(mind, checks, cancel, tell, knock))
-    return clustering.told(gate, ended, cluster, mind) if ended.whole else ended
+    return clustering.told(gate, ended, cluster, mind, cancel) if ended.whole else ended
 
 
 def _work(gate: Gate, hands: Hands) -> Beat:

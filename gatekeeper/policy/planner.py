@@ -187,7 +187,7 @@ class _Planner:
     def _soon(self, before: Turn, turn: Turn) -> bool:
         """Return whether a turn that nothing is known of will be in a moment, as far as the job's last run tells."""
         last = before.verdict(self.scene.verdicts)
-        if turn.job is None or last is None:
+        if turn.job is None or last is None or turn.job.key in self.scene.barred:
             return False
         since = self.scene.running.get(turn.job.key, self.scene.now)
         return last.seconds <= _LINGER and self.scene.now - since <= _LINGER

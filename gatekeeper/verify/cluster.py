@@ -104,9 +104,9 @@ class Cluster:
             self._line.close()
         self._line = None
 
-    def wrong(self) -> Mapping[str, Away]:
-        """Return what is wrong, by whom it is about, as far as this heartbeat has seen."""
-        away = self._away or (self._roster.away() if self._line is not None else None)
+    def wrong(self, cancel: Cancel) -> Mapping[str, Away]:
+        """Return what is wrong, by whom it is about, as far as this heartbeat has seen; awaits a new line."""
+        away = self._away or (self._roster.away(cancel) if self._line is not None else None)
         ill = {worker: Away(why) for worker, why in self._troubles.items()}
         return {"scheduler": away, **ill} if away is not None else ill
 

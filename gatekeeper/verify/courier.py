@@ -10,6 +10,7 @@ import struct
 import sys
 from contextlib import suppress
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -172,6 +173,9 @@ class _Courier:
 
 
 async def _connected(reach: Reach) -> Any:
+    """Raises OSError at once where nobody listens: Dask would knock again and again."""
+    _, knock = await asyncio.wait_for(asyncio.open_connection(*_host_and_port(reach.address)), reach.patience)
+    knock.close()
     import dask  # noqa: PLC0415 - 0.7 s, in this process alone
 
     dask.config.set({"logging": {"distributed": "critical", "distributed.client": "critical"}})
@@ -193,6 +197,11 @@ async def _connected(reach: Reach) -> Any:
         name="gatekeeper",
         direct_to_workers=False,
     )
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    parts = urlsplit(address)
+    return parts.hostname or "", parts.port or 0
 
 
 async def _crew_of(client: Any) -> dict[str, int]:

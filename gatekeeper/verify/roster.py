@@ -57,10 +57,10 @@ class Roster:
         """Ask others for a while."""
         self.known[worker].benched = time.monotonic() + _BENCH
 
-    def away(self) -> Away | None:
-        """Return why nobody can be asked, once that is known."""
+    def away(self, cancel: Cancel) -> Away | None:
+        """Return why nobody can be asked, once that is known; None also when there is no time for it."""
         with self._changed:
-            while (seen := self._look()) is None:
+            while (seen := self._look()) is None and not cancel.thrown:
                 self._changed.wait(_GLANCE)
         return seen if isinstance(seen, Away) else None
 

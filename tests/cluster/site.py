@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,6 +70,9 @@ class Asking:
         tools = self.mind.toolchain
         assert tools is not None
         return self.cluster.run(self.gate, work, Oid(tree), built={}, toolchain=tools, cancel=self.cancel, attempt=1)
+
+    def wrong(self) -> Mapping[str, Away]:
+        return self.cluster.wrong(self.cancel)
 
     @contextmanager
     def beside(self, name: str) -> Iterator[list[Said]]:

@@ -57,11 +57,11 @@ def test_a_worker_that_lies_gives_no_verdict(site: Gatehouse, team: Crew, honest
             verdict = asked.ask("green")
             assert isinstance(verdict, Verdict)
             assert verdict.sandbox.endswith(f" on {honest.address}")
-            wrong = asked.cluster.wrong()
+            wrong = asked.wrong()
             assert (set(wrong), wrong[liar.address].code) == ({liar.address}, "GATE-504")
             assert wrong[liar.address].why.startswith(LIES[lie])
             assert isinstance(asked.ask("green"), Verdict)  # it is not asked again, so that it costs no more
-            assert asked.cluster.wrong() == wrong
+            assert asked.wrong() == wrong
     finally:
         liar.kill()
 
@@ -77,7 +77,7 @@ def test_what_a_worker_has_somebody_unpickle_reaches_nothing_of_the_gate(
         try:
             with asking(site) as asked:
                 assert isinstance(asked.ask("green"), Verdict)
-                assert bomber.address in asked.cluster.wrong()
+                assert bomber.address in asked.wrong()
         finally:
             bomber.kill()
     assert not places[0].exists()
@@ -103,7 +103,7 @@ def test_a_worker_with_other_tools_or_without_a_sandbox_gives_no_verdict(
             verdict = asked.ask("green")
             assert isinstance(verdict, Verdict)
             assert verdict.sandbox.endswith(f" on {honest.address}")
-            assert asked.cluster.wrong()[poor.address].why.startswith(why)
+            assert asked.wrong()[poor.address].why.startswith(why)
     finally:
         poor.kill()
 
@@ -117,7 +117,7 @@ def test_when_only_a_liar_is_left_there_is_no_verdict_at_all(site: Gatehouse) ->
             said = asked.ask("green")
             assert isinstance(said, Away)
             assert said.why.startswith("3 workers were asked in vain; tcp://")
-            wrong = asked.cluster.wrong()
+            wrong = asked.wrong()
             assert wrong["scheduler"] == said
             assert len(wrong) == 4
 
@@ -138,7 +138,7 @@ def test_a_worker_that_hangs_costs_a_try_elsewhere(site: Gatehouse, team: Crew, 
             (verdict,) = said
             assert isinstance(verdict, Verdict)
             assert (verdict.outcome, verdict.sandbox.endswith(honest.address)) == (Outcome.PASSED, True)
-            assert asked.cluster.wrong()[other.address].why == "It did not answer within 12 seconds."
+            assert asked.wrong()[other.address].why == "It did not answer within 12 seconds."
     finally:
         other.kill()
 

@@ -63,7 +63,7 @@ def test_with_a_certificate_checks_run(site: Gatehouse, team: Crew, signed: Path
     use(site, team, signed)
     with asking(site) as asked:
         assert isinstance(asked.ask("green"), Verdict)
-        assert asked.cluster.wrong() == {}
+        assert asked.wrong() == {}
 
 
 def test_without_one_of_this_authority_nobody_is_served(
@@ -74,7 +74,7 @@ def test_without_one_of_this_authority_nobody_is_served(
     use(site, team, strange)
     with asking(site) as asked:
         assert isinstance(asked.ask("green"), Away)
-        assert set(asked.cluster.wrong()) == {"scheduler"}
+        assert set(asked.wrong()) == {"scheduler"}
     configure(site, team.address.replace("tls:", "tcp:"), GREEN)
     with asking(site) as asked:
         assert isinstance(asked.ask("green"), Away)

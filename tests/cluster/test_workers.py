@@ -31,7 +31,7 @@ def test_what_workers_say_is_a_verdict_and_says_where_it_ran(
             verdict = asked.ask(name)
             assert isinstance(verdict, Verdict), (name, verdict)
             said[name] = verdict
-        assert asked.cluster.wrong() == {}
+        assert asked.wrong() == {}
     passed = {name for name, verdict in said.items() if verdict.outcome is Outcome.PASSED}
     assert passed == {"green", "elsewhere", "library", "whole", "boot of web"}
     assert (said["red"].outcome, said["late"].outcome) == (Outcome.FAILED, Outcome.TIMED_OUT)
@@ -79,5 +79,5 @@ def test_a_worker_that_is_killed_costs_a_try_elsewhere(
         (verdict,) = said
         assert isinstance(verdict, Verdict)
         assert (verdict.outcome, verdict.sandbox.partition(" on ")[2]) == (Outcome.PASSED, second.address)
-        assert set(asked.cluster.wrong()) == {first.address}
+        assert set(asked.wrong()) == {first.address}
         assert (site.home.logs / verdict.log).read_text() == "on\n"
