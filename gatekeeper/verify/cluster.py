@@ -80,6 +80,7 @@ class Cluster:
         self._opened = 0.0
         self._roster = Roster(self._look, self._patience.worker)
         self._troubles: dict[str, str] = {}
+        """Why workers failed: until one answers, or is not there any more when a heartbeat begins."""
         self._away: Away | None = None
         self.sent = 0
         """Bytes of trees and builds that workers were sent."""
@@ -88,7 +89,8 @@ class Cluster:
         """Have a line to the scheduler of sites.toml; a new one when there is none. Called in the main thread."""
         reach = _reach(gate, self._patience.scheduler)
         wanted = (reach, gate.config.verify.sandbox != NO_SANDBOX) if isinstance(reach, Reach) else None
-        self._troubles.clear()
+        there = self._line.crew if self._line is not None else None
+        self._troubles = {worker: why for worker, why in self._troubles.items() if worker in (there or {})}
         self._away = reach if isinstance(reach, Away) else None
         if self._line is not None and (wanted != self._for or self._line.down is not None):
             self.close()
@@ -133,6 +135,7 @@ class Cluster:
                 said = self._ask(matter, worker) if isinstance(worker, str) else worker
             match said:
                 case Said():
+                    self._troubles.pop(str(worker), None)
                     return verdict(gate, work, said, attempt=attempt, where=f" on {worker}")
                 case _Failed(why):
                     tried[str(worker)] = self._troubles[str(worker)] = why

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 FRAME = 64 << 20
 """Bytes of a frame, at most."""
+_ROOM = 1 << 10
 _HEAD = struct.Struct(">I")
 _GLANCE = 0.5
 _SILENCE = 30.0
@@ -156,7 +157,7 @@ class _Courier:
         )
         try:
             said = await future
-            told: Back | Lost = Back(ask.id, said) if isinstance(said, bytes) else Lost(ask.id, "It sent no bytes.")
+            told = _told(ask.id, said)
         except asyncio.CancelledError as ended:
             told = Lost(ask.id, "It is gone." if ended.args else "It was told to stop.")
         except Exception as problem:  # noqa: BLE001 - a task may raise anything: it is no answer
@@ -170,6 +171,12 @@ class _Courier:
         data = memoryview(frame(message))
         while data:
             data = data[os.write(self._out, data) :]
+
+
+def _told(id_: int, said: object) -> Back | Lost:
+    if not isinstance(said, bytes):
+        return Lost(id_, "It sent no bytes.")
+    return Back(id_, said) if len(said) < FRAME - _ROOM else Lost(id_, "It sent more than a frame holds.")
 
 
 async def _connected(reach: Reach) -> Any:

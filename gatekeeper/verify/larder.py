@@ -3,6 +3,7 @@
 It belongs to one process and goes with it. A name counts only once all that it stands for was read and reckoned here.
 """
 
+import os
 import shutil
 import tarfile
 import threading
@@ -69,10 +70,10 @@ class Larder:
             if not lacking:
                 self._lay_out(inputs, folder)
             yield lacking
-        except (GateError, OSError):
+        except (GateError, OSError, ValueError) as problem:
             with self._guard:
                 self._whole -= inputs.names  # whatever ails this disk: next time they are sent, and proved, again
-            raise
+            raise GateError(f"What it was sent cannot be read any more: {problem}") from problem
         finally:
             with self._guard:
                 self._readers -= 1
@@ -90,10 +91,14 @@ class Larder:
 
     def _open_objects(self, parcel: Path, piece: Piece) -> None:
         """Git reckons each object's oid from its content; then all that the named ones lead to must be there."""
-        content = parcel.read_bytes()
-        unpack = ("unpack-objects", "-q") if len(content) < _LOOSE else ("index-pack", "--stdin", "--fix-thin")
+        loose = parcel.stat().st_size < _LOOSE
+        unpack = ("unpack-objects", "-q") if loose else ("index-pack", "--stdin", "--fix-thin")
+        argv, env = ("git", f"--git-dir={self._repo}", *unpack), process.clean_environment()
+        with parcel.open("rb") as pack, Path(os.devnull).open("wb") as nowhere:
+            child = process.attach(argv, env=env, stdin=pack.fileno(), stdout=nowhere.fileno())
+        if child.wait():
+            raise GateError(f"git {unpack[0]} failed on what came: status {child.returncode}")
         with Git(self._repo) as git:
-            git.run(*unpack, stdin=content)
             git.run("rev-list", "--objects", "--verify-objects", "--quiet", "--end-of-options", *piece.names)
 
     def _open_build(self, parcel: Path, piece: Piece) -> None:

@@ -13,6 +13,7 @@ import pytest
 from gatehouse import CHECK, Gatehouse, build, librarian, until
 
 from gatekeeper.alerts import book
+from gatekeeper.errors import Exit
 from gatekeeper.librarian import loop, opening
 from gatekeeper.model import State
 from gatekeeper.process import Cancel
@@ -153,6 +154,21 @@ def test_the_librarian_loses_the_scheduler_while_it_runs_and_says_what_waits(who
         assert "waits for workers to verify it, since" in status
     assert process.returncode == 0
     assert where(whole)["boot of web"] == worker.address
+
+
+def test_without_the_extra_it_is_said_with_the_command_that_helps(whole: Gatehouse, team: Crew) -> None:
+    configure(whole, team)
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        code = "import sys; sys.modules['distributed'] = None; from gatekeeper.cli import main; main()"
+        argv = [sys.executable, "-c", code, "--gate", str(whole.home.path), *args]
+        return subprocess.run(argv, env=whole.env, capture_output=True, text=True, check=False)
+
+    checked = run("config", "check")
+    assert checked.returncode == Exit.CONFIG
+    assert "pip install 'git-gatekeeper[cluster]'" in checked.stderr
+    assert "error: GATE-501 The cluster" in (beat := run("tick")).stderr + beat.stdout
+    assert "pip install 'git-gatekeeper[cluster]'" in run("doctor").stdout
 
 
 def test_dask_is_never_imported_by_the_gate() -> None:

@@ -1,9 +1,12 @@
 """Real workers: what they say is a verdict that says where it ran, and what they were sent is not sent again."""
 
+from contextlib import AbstractContextManager
+
 import pytest
 from gatehouse import Gatehouse
 
 from gatekeeper.model import Outcome, Verdict
+from gatekeeper.verify.line import Line, Pending
 
 from .crew import Crew, Worker
 from .site import Pipes, asking, check, configure
@@ -60,6 +63,30 @@ def test_a_tree_is_sent_once_and_then_only_what_is_new(site: Gatehouse, team: Cr
     with asking(site) as again:  # another Librarian asks the workers what they have
         assert isinstance(again.ask("green", rev=big), Verdict)
         assert again.cluster.sent in {0, sent[0]}
+
+
+def test_no_secret_goes_to_a_worker_and_none_that_it_prints_is_kept(
+    site: Gatehouse, team: Crew, two: tuple[Worker, Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (site.home.var / "env").mkdir()
+    (site.home.var / "env" / "web").write_text("TOKEN=abc-def-ghi\n")
+    verify = f'[verify]\nexecutor = "{team.address}"\n'
+    secret = {"web": 'env_file = "var/env/web"\nboot_env = { EXTRA = "in the open" }'}
+    site.configure(verify, check=check("tells", "printf %s-%s-%s abc def ghi"), sites=secret)
+    sent, asks = list[bytes](), Line.asking
+
+    def listen(line: Line, worker: str, question: bytes) -> AbstractContextManager[Pending]:
+        sent.append(question)
+        return asks(line, worker, question)
+
+    monkeypatch.setattr(Line, "asking", listen)
+    with asking(site) as asked:
+        tells, boot = asked.ask("tells"), asked.ask("boot of web")
+    assert isinstance(tells, Verdict)
+    assert isinstance(boot, Verdict)
+    assert (site.home.logs / tells.log).read_text() == "[secret]"
+    assert b"in the open" in b"".join(sent)
+    assert b"abc-def-ghi" not in b"".join(sent)
 
 
 def test_a_worker_that_is_killed_costs_a_try_elsewhere(
