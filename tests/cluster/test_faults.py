@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from gatehouse import Gatehouse, free_ports
 
 from gatekeeper.model import Outcome, Verdict
 from gatekeeper.verify.cluster import Away
+from gatekeeper.verify.line import Line, Pending
 from gatekeeper.verify.run import Interrupted
 
 from .crew import Crew, Worker, crew
@@ -49,8 +51,18 @@ def first(honest: Worker) -> int:
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_worker_that_lies_gives_no_verdict(site: Gatehouse, team: Crew, honest: Worker, lie: str) -> None:
+def test_a_worker_that_lies_gives_no_verdict(
+    site: Gatehouse, team: Crew, honest: Worker, lie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configure(site, team.address, GREEN)
+    asks = Line.asking
+
+    def listen(line: Line, worker: str, question: bytes) -> AbstractContextManager[Pending]:
+        asked_of.append(worker)
+        return asks(line, worker, question)
+
+    monkeypatch.setattr(Line, "asking", listen)
+    asked_of = list[str]()
     liar = team.hire(port=first(honest), lie=lie)
     try:
         with asking(site) as asked:
@@ -60,7 +72,10 @@ def test_a_worker_that_lies_gives_no_verdict(site: Gatehouse, team: Crew, honest
             wrong = asked.wrong()
             assert (set(wrong), wrong[liar.address].code) == ({liar.address}, "GATE-504")
             assert wrong[liar.address].why.startswith(LIES[lie])
-            assert isinstance(asked.ask("green"), Verdict)  # it is not asked again, so that it costs no more
+            assert liar.address in asked_of
+            asked_of.clear()
+            assert isinstance(asked.ask("green"), Verdict)
+            assert asked_of == [honest.address], "it costs one try, not one each time"
             assert asked.wrong() == wrong
     finally:
         liar.kill()
