@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from gatekeeper.config import load
 from gatekeeper.home import Home
 from gatekeeper.librarian import loop, opening
+from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.door import ourselves
-from gatekeeper.librarian.heartbeat import Beat
 from gatekeeper.model import Decision, Oid, RequestId, Result
 from gatekeeper.process import Cancel
 from gatekeeper.repo import records, results, spool

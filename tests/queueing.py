@@ -34,6 +34,7 @@ class Queue:
     jobs: tuple[str, ...] = JOBS
     live: bool = True
     doubted: frozenset[str] = frozenset()
+    barred: frozenset[str] = frozenset()
     closed: bool = False
     now: float = 0.0
     runs: list[str] = field(default_factory=list)
@@ -88,6 +89,7 @@ class Queue:
                 landed=frozenset(Oid(str(number)) for number in self.landed),
                 closed=self.closed,
                 doubted=self.doubted,
+                barred=self.barred,
             )
         )
         self.suspects = made.suspects

@@ -57,6 +57,10 @@ class Page:
     beat: float | None = None
     pinged: float | None = None
 
+    def open(self, scope: str) -> tuple[Cause, ...]:
+        """Return the causes of this scope that are not over."""
+        return tuple(k.cause for k in self.causes.values() if k.over is None and k.cause.scope == scope)
+
     def noting(self, note: Note) -> "Page":
         """Return the page with one more record to write; of too many the oldest are dropped."""
         return replace(self, notes=(*self.notes, note)[-_NOTES_AT_MOST:])

@@ -140,11 +140,13 @@ def _closed(seen: Survey) -> Iterator[str]:
 
 
 def _unheard(seen: Survey) -> Iterator[str]:
-    """Yield why nobody may hear of what goes wrong."""
+    """Yield why nobody may hear of what goes wrong, and who is not there to verify."""
     if seen.late:
         late = f"GATE-506 a heartbeat was due {round(seen.late / MINUTE)} minutes ago"
         yield from entry("LATE", late, hue="red")
         yield from command(("gatekeeper", "doctor"), "says what is wrong with the machine")
+    for cause in seen.alerts.open("cluster"):
+        yield from entry("WORKERS", f"{cause.code} {shown(cause.text)}", hue="yellow")
     if seen.alerts.failing:
         count = len(seen.alerts.failing)
         yield from entry("ALERTS", f"GATE-504 addresses that do not work: {count}", hue="yellow")

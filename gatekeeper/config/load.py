@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from gatekeeper.config import extras
 from gatekeeper.config.convert import convert
 from gatekeeper.config.problems import MISSING, ConfigProblems, Found, Problem, spelled, visible
 from gatekeeper.config.rules import broken_rules, not_yet
@@ -23,8 +24,11 @@ def load(path: Path) -> Config:
 
 
 def refuse_not_yet(config: Config, file: Path) -> None:
-    """Raise ConfigProblems for what a valid configuration asks of this version in vain; asked before each ship."""
-    problems = tuple(_problem(str(file), *found) for found in not_yet(config))
+    """Raise ConfigProblems for what a valid configuration asks of this version, as it is installed, in vain.
+
+    Asked before each ship.
+    """
+    problems = tuple(_problem(str(file), *found) for found in (*not_yet(config), *extras.missing(config)))
     if problems:
         raise ConfigProblems(problems)
 

@@ -29,8 +29,6 @@ def broken_rules(config: Config) -> Iterator[Found]:
 def not_yet(config: Config) -> Iterator[Found]:
     """Yield what the file may say, and is right to say, and this version does not do: it is never passed over."""
     later = "This version does not do that yet: "
-    if config.verify.executor != "local":
-        yield "verify.executor", config.verify.executor, later + 'checks run on this machine. Write "local".'
     for name, site in config.sites.items():
         key = dotted("sites", name)
         if site.host is not None and site.user is not None:
@@ -66,9 +64,19 @@ def _verify(config: Config) -> Iterator[Found]:
     yield from words.judged_each("verify.read_only", verify.read_only, words.absolute_path)
     for at, command in enumerate(verify.toolchain):
         yield from words.judged_command(f"verify.toolchain[{at}]", command)
-    if verify.executor != "local" and "://" not in verify.executor:
-        message = 'It must be "local", or the address of a scheduler such as "tcp://10.0.0.5:8786".'
-        yield "verify.executor", verify.executor, message
+    yield from words.judged("verify.executor", verify.executor, words.executor)
+    encrypted = verify.executor.startswith("tls://")
+    for name in ("tls_ca", "tls_cert", "tls_key"):
+        told = getattr(verify, name)
+        yield from words.judged(f"verify.{name}", told, words.gate_path)
+        if encrypted and told is None:
+            yield (
+                f"verify.{name}",
+                MISSING,
+                "It is missing: a tls:// executor takes tls_ca, tls_cert and tls_key.",
+            )
+        if told is not None and not encrypted:
+            yield f"verify.{name}", told, "It is for a tls:// executor alone."
 
 
 def _commands(section: str, entries: tuple[Build | Check, ...]) -> Iterator[Found]:

@@ -105,7 +105,15 @@ class Verify(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     jobs: Count = 2
     """How many builds and checks run side by side."""
     executor: str = "local"
-    """Where checks run: "local", or the address of a Dask scheduler for its workers."""
+    """Where checks run: "local", or the address of a Dask scheduler, such as "tls://10.0.0.5:8786", for its workers."""
+    executor_away: Literal["wait", "local"] = "wait"
+    """What checks do when no worker can be asked (GATE-504): "wait", or run on this machine meanwhile."""
+    tls_ca: str | None = None
+    """For a tls:// executor: the file of the authority that signed all certificates there, relative to the gate."""
+    tls_cert: str | None = None
+    """The gate's own certificate for it, relative to the gate."""
+    tls_key: str | None = None
+    """The key of that certificate, relative to the gate; mode 0600."""
     read_only: Texts = ()
     """Absolute paths of this machine that checks may read, besides the system's own, as a user of their own."""
     toolchain: tuple[Command, ...] = (("node", "--version"),)

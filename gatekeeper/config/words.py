@@ -17,6 +17,7 @@ _UNIX_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HOST_HEADER = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _SSH_TARGET = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.@:\[\]-]*")
+_EXECUTOR = re.compile(r"(tcp|tls)://[A-Za-z0-9_.\[\]:-]+")
 _SSH_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(@[A-Za-z0-9_][A-Za-z0-9_.-]*)?:[^:\s][^\s]*")
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9_-]+)*")
 _TRANSPORTS = ("ssh://", "https://", "http://", "git://", "file://")
@@ -177,6 +178,22 @@ def host_header(text: str) -> str | None:
 def ssh_target(text: str) -> str | None:
     """Judge where ssh connects to; a leading - would be an option of ssh."""
     return None if _SSH_TARGET.fullmatch(text) else 'It must be a host, such as "gate@web2".'
+
+
+def executor(text: str) -> str | None:
+    """Judge where checks run; the address is shown in messages and goes to Dask, which knows other kinds."""
+    parts = split_address(text)
+    good = parts is not None and parts.scheme in ("tcp", "tls") and parts.hostname and parts.port
+    if text == "local" or (good and _EXECUTOR.fullmatch(text)):
+        return None
+    return 'It must be "local", or the address of a scheduler such as "tls://10.0.0.5:8786".'
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine gets to that address."""
+    parts = split_address(address)
+    host = (parts.hostname if parts else None) or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def unix_user(text: str) -> str | None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gatekeeper import process
-from gatekeeper.alerts import addresses
+from gatekeeper.alerts import addresses, book
 from gatekeeper.alerts.addresses import Addresses
-from gatekeeper.config import keys, standing
+from gatekeeper.config import extras, keys, standing
 from gatekeeper.config.force import in_force
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
@@ -87,6 +87,8 @@ def gather(home: Home) -> Facts:
         reaches=_reaches(home, config, users),
         keys_differ=_keys_differ(home, config),
         engine=external.last_problem(home) if config.gate.ship == "external" else None,
+        extra=extras.cluster() if config.verify.executor != "local" else None,
+        cluster=tuple(f"{cause.code} {cause.text}" for cause in book.read(home.alerts).open("cluster")),
     )
 
 
@@ -155,6 +157,8 @@ def _places(home: Home, config: Config) -> Iterable[Path]:
     yield from (home.path, home.repo, home.var, home.key.parent, home.key, home.sites_toml, home.www)
     yield from (home.releases.parent, home.path / config.gate.alerts_file)
     yield from (home.path / site.env_file for site in config.sites.values() if site.env_file)
+    verify = config.verify
+    yield from (home.path / name for name in (verify.tls_ca, verify.tls_cert, verify.tls_key) if name)
 
 
 def _seen(paths: Iterable[Path]) -> dict[Path, Seen]:

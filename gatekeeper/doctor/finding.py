@@ -98,6 +98,10 @@ class Facts:
     keys_differ: bool
     engine: str | None = None
     """What the engine that runs the sites elsewhere said last, when that was not that it is healthy."""
+    extra: str | None = None
+    """Why checks cannot run on workers as this is installed."""
+    cluster: tuple[str, ...] = ()
+    """What the last heartbeat found wrong with the workers, a sentence each."""
 
     @property
     def enforced(self) -> bool:

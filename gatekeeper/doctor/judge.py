@@ -6,7 +6,7 @@ In the order in which things are put right: what a later remedy needs comes firs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gatekeeper.doctor import machine, people, places
+from gatekeeper.doctor import cluster, machine, people, places
 from gatekeeper.doctor.finding import Facts, Finding, Level
 
 
@@ -37,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     Check("configuration", "sites.toml is valid.", places.configuration),
     Check("programs", "All programs are there.", machine.programs),
     Check("sandbox", "The sandbox holds: its self-test reached nothing of this machine.", machine.sandbox),
+    Check("cluster", "Workers can be asked, as far as the last heartbeat saw.", cluster.cluster, cluster.used),
     Check("modes", "Folders and files are open to those only who need them.", places.modes),
     Check("secrets", "Keys, env files and alert addresses are private.", places.secrets),
     Check("repository", "Hooks and settings of the repository are as this version writes them.", places.repository),

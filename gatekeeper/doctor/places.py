@@ -52,6 +52,7 @@ def secrets(facts: Facts) -> Iterator[Finding]:
     """Files that hold keys and tokens."""
     files = [facts.home.key, facts.home.path / facts.config.gate.alerts_file]
     files += [facts.home.path / site.env_file for site in facts.config.sites.values() if site.env_file]
+    files += [facts.home.path / key for key in (facts.config.verify.tls_key,) if key]
     for path in dict.fromkeys(files):
         yield from _closed(facts, path, _OTHERS, "0600")
     if facts.home.key not in facts.seen:

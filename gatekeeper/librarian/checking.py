@@ -1,6 +1,7 @@
 """Runs jobs side by side while other things go on, and keeps what they said as verdicts."""
 
 import hashlib
+import os
 import select
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,9 +12,11 @@ from gatekeeper import progress
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import pulse
 from gatekeeper.librarian.recollection import Recollection
-from gatekeeper.model import Job, Oid, Outcome, Verdict
+from gatekeeper.model import Job, Kind, Oid, Outcome, Verdict
 from gatekeeper.process import Cancel
 from gatekeeper.repo import verdicts
+from gatekeeper.verify.cluster import Away, Cluster
+from gatekeeper.verify.jobs import Work
 from gatekeeper.verify.run import Interrupted, run
 
 Tell = Callable[[str], None]
@@ -25,15 +28,21 @@ class _Going:
     """A job that was started: how to stop it, and where its answer will be."""
 
     brake: Cancel
-    answer: Future[Verdict | Interrupted]
+    answer: Future[Verdict | Interrupted | Away]
 
 
 class Checks:
-    """The jobs of one heartbeat. Threads run them; only the caller's thread writes down what they said."""
+    """The jobs of one heartbeat. Threads run them; only the caller's thread writes down what they said.
 
-    def __init__(self, gate: Gate, mind: Recollection, tell: Tell) -> None:
+    With a cluster checks run there, and what runs here, builds above all, is no more than this machine has processors.
+    """
+
+    def __init__(self, gate: Gate, mind: Recollection, tell: Tell, cluster: Cluster | None = None) -> None:
         self._gate, self._mind, self._tell = gate, mind, tell
-        self._pool = ThreadPoolExecutor(gate.config.verify.jobs)
+        self._cluster = cluster if gate.config.verify.executor != "local" else None
+        slots = gate.config.verify.jobs
+        self._here = ThreadPoolExecutor(slots if self._cluster is None else min(slots, os.cpu_count() or 1))
+        self._there = ThreadPoolExecutor(slots)
         self._ended = Cancel()
         self._going: dict[str, _Going] = {}
         self._stopping: list[_Going] = []
@@ -42,8 +51,12 @@ class Checks:
         """Run a job; when it said something before, it is asked once more."""
         known = verdicts.lookup(self._gate.git, (job.key,)).get(job.key)
         work, tree = self._mind.works[job.key]
-        brake = Cancel()
-        answer = self._pool.submit(run, self._gate, work, tree, cancel=brake, attempt=known.runs + 1 if known else 1)
+        brake, attempt = Cancel(), known.runs + 1 if known else 1
+        answer: Future[Verdict | Interrupted | Away]
+        if self._cluster is None or job.name.kind is Kind.BUILD:
+            answer = self._here.submit(run, self._gate, work, tree, cancel=brake, attempt=attempt)
+        else:
+            answer = self._there.submit(self._elsewhere, self._cluster, work, tree, self._built(work), brake, attempt)
         answer.add_done_callback(lambda _: self._ended.throw())
         self._going[job.key] = _Going(brake, answer)
         self._mind.running[job.key] = self._gate.clock()
@@ -81,12 +94,28 @@ class Checks:
         everything = (*self._going.values(), *self._stopping)
         for going in everything:
             going.brake.throw()
-        self._pool.shutdown()
+        for pool in (self._there, self._here):
+            pool.shutdown()
         for going in everything:
             going.brake.close()
         self._ended.close()
         self._mind.running.clear()
         self._show()
+
+    def _built(self, work: Work) -> dict[str, str]:
+        """Return the digests of what the builds left that a job sees, by their keys."""
+        known = verdicts.lookup(self._gate.git, (key for _, key in work.mounts))
+        return {key: verdict.output for key, verdict in known.items()}
+
+    def _elsewhere(
+        self, cluster: Cluster, work: Work, tree: Oid, built: dict[str, str], brake: Cancel, attempt: int
+    ) -> Verdict | Interrupted | Away:
+        """Have a check run by a worker; by this machine when there is none and sites.toml says so."""
+        tools = self._mind.toolchain or ""
+        said = cluster.run(self._gate, work, tree, built=built, toolchain=tools, cancel=brake, attempt=attempt)
+        if not isinstance(said, Away) or self._gate.config.verify.executor_away == "wait":
+            return said
+        return self._here.submit(run, self._gate, work, tree, cancel=brake, attempt=attempt).result()
 
     def _show(self) -> None:
         running = self._mind.running
@@ -97,7 +126,9 @@ class Checks:
         del self._mind.running[key]
         going.brake.close()
         said = going.answer.result()
-        if isinstance(said, Interrupted):
+        if isinstance(said, Away):
+            self._mind.barred.add(key)
+        if not isinstance(said, Verdict):
             return None
         self._mind.asked.add(key)
         before = verdicts.lookup(self._gate.git, (key,)).get(key)
@@ -109,7 +140,10 @@ class Checks:
 
 
 def check(gate: Gate, jobs: Iterable[Job], mind: Recollection, cancel: Cancel, tell: Tell) -> tuple[Verdict, ...]:
-    """Run every job to its verdict, a failing one twice, and return those that were reached before `cancel`."""
+    """Run every job to its verdict, a failing one twice, and return those that were reached before `cancel`.
+
+    They run on this machine: a way back must not wait for others.
+    """
     waiting, sure = list(jobs), list[Verdict]()
     with closing(Checks(gate, mind, tell)) as checks:
         while (waiting or mind.running) and not cancel.thrown:

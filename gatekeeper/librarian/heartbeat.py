@@ -3,16 +3,16 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from gatekeeper import messages, progress
 from gatekeeper.config.schema import MINUTE
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import alarming, asking, doors, pulse
+from gatekeeper.librarian import alarming, asking, clustering, doors, pulse
 from gatekeeper.librarian.act import act
 from gatekeeper.librarian.alarming import Alarmed
+from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.hands import Hands
 from gatekeeper.librarian.keeping import keep_house, make_room
@@ -27,27 +27,16 @@ from gatekeeper.process import Cancel
 from gatekeeper.repo import results
 from gatekeeper.repo.export import write_file
 from gatekeeper.repo.ledger import utc
+from gatekeeper.verify.cluster import Cluster
 
 Tell = Callable[[str], None]
 _LOST_AGAIN = 10.0
 """Seconds after which a host that could not be reached is looked for again: it may serve what is not live any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """What a heartbeat left: why it stopped, and what a person must be told."""
-
-    rest: str
-    alarms: tuple[Reason, ...]
-    wake: float | None = None
-    """When a freeze ends, a ship window opens or a lost host is looked for: the next heartbeat comes then."""
-    sight: Sight = field(default_factory=Sight)
-    """The alarms as causes."""
-    whole: bool = False
-    """It came to rest by itself."""
-
-
-def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float, knock: tuple[Cancel, ...] = ()) -> Beat:
+def beat(
+    gate: Gate, *, cancel: Cancel, tell: Tell, period: float, cluster: Cluster, knock: tuple[Cancel, ...] = ()
+) -> Beat:
     """Do everything that can be done now. Stops between steps when `cancel` is thrown.
 
     Raises GateError when the sites, the sandbox or the disk are not usable: the next heartbeat tries again.
@@ -55,8 +44,10 @@ def beat(gate: Gate, *, cancel: Cancel, tell: Tell, period: float, knock: tuple[
     mind = Recollection()
     _note(gate, period)
     make_room(gate)
-    with closing(Checks(gate, mind, tell)) as checks:
-        return _work(gate, Hands(mind, checks, cancel, tell, knock))
+    cluster.open(gate)
+    with closing(Checks(gate, mind, tell, cluster)) as checks:
+        ended = _work(gate, Hands(mind, checks, cancel, tell, knock))
+    return clustering.told(gate, ended, cluster, mind, cancel) if ended.whole else ended
 
 
 def _work(gate: Gate, hands: Hands) -> Beat:

@@ -18,14 +18,16 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
 from gatekeeper.librarian import alarming, opening, pulse
+from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.door import Door
-from gatekeeper.librarian.heartbeat import Beat, beat
+from gatekeeper.librarian.heartbeat import beat
 from gatekeeper.librarian.telling import Telling
 from gatekeeper.model import SHIPPING, Reason
 from gatekeeper.process import Cancel
 from gatekeeper.repo import rotation
 from gatekeeper.repo.ledger import Clock, utc
 from gatekeeper.repo.lock import Lock
+from gatekeeper.verify.cluster import Cluster
 
 Tell = Callable[[str], None]
 _GLANCE = 1.0
@@ -69,18 +71,19 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
     door = Door(home, time.time, bell.ring)
     door.open()
     pulse.ready("the first heartbeat is under way")
-    telling = Telling(home, time.time, tell, background=True)
+    telling, cluster = Telling(home, time.time, tell, background=True), Cluster()
     try:
         event: str | None = "started"
         while not bell.stop.thrown:
             bell.rung.reset()
-            pause = _beat_and_tell(home, held, bell, telling, event)
+            pause = _beat_and_tell(home, held, bell, telling, cluster, event)
             event = None
             pulse.at(f"at rest; next heartbeat at {utc(time.time() + pause)}")
             _wait(home, bell, pause)
         pulse.stopping()
         _recorded(home, held, "stopped")
     finally:
+        cluster.close()
         telling.close()
         door.close()
 
@@ -95,14 +98,18 @@ def beat_once(  # noqa: PLR0913
     event: str | None = None,
     knock: tuple[Cancel, ...] = (),
     telling: Telling | None = None,
+    cluster: Cluster | None = None,
 ) -> Beat:
     """Do one heartbeat, `event` recorded first; `knock` says, while checks run, that there is something new.
 
-    Without `telling` people are told before it returns.
+    Without `telling` people are told before it returns; without `cluster` its workers are left when it does.
 
     Raises GateError when sites, sandbox or disk are not usable.
     """
-    with closing(Telling(home, clock, tell)) if telling is None else nullcontext(telling) as told:
+    with (
+        closing(Telling(home, clock, tell)) if telling is None else nullcontext(telling) as told,
+        closing(Cluster()) if cluster is None else nullcontext(cluster) as workers,
+    ):
         try:
             with opening.opened(home, held, clock=clock) as (gate, problems):
                 invalid = _invalid(problems)
@@ -111,7 +118,8 @@ def beat_once(  # noqa: PLR0913
                     _note(gate, event)
                 opening.apply(gate)
                 told.begin(gate, event)
-                ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat, knock=knock)
+                period = gate.config.gate.heartbeat
+                ended = beat(gate, cancel=brake, tell=tell, period=period, cluster=workers, knock=knock)
                 progress.at("telling people, and mirrors")
                 told.end(gate, ended.sight, map(alarming.invalid, invalid), whole=ended.whole)
         except (GateError, OSError) as problem:
@@ -122,13 +130,15 @@ def beat_once(  # noqa: PLR0913
     return replace(ended, alarms=(*ended.alarms, *invalid))
 
 
-def _beat_and_tell(home: Home, held: Lock, bell: Bell, telling: Telling, event: str | None) -> float:
+def _beat_and_tell(home: Home, held: Lock, bell: Bell, telling: Telling, cluster: Cluster, event: str | None) -> float:
     """Do a heartbeat and return how long to wait for the next, in seconds."""
     tell = telling.tell
     with closing(Cancel()) as brake:
         bell.arm(brake)
         try:
-            ended = beat_once(home, held, brake, tell, event=event, knock=(bell.rung,), telling=telling)
+            ended = beat_once(
+                home, held, brake, tell, event=event, knock=(bell.rung,), telling=telling, cluster=cluster
+            )
         except (GateError, OSError) as problem:
             code = problem.code if isinstance(problem, GateError) else "GATE-503"
             tell(f"error: {code or ''} {problem}")

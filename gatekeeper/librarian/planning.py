@@ -41,6 +41,7 @@ def plan(
             landed=frozenset(result.tip for result in known if result.state is State.SHIPPED),
             closed=closed,
             doubted=frozenset(red - mind.asked),
+            barred=frozenset(mind.barred),
         )
     )
     mind.suspects = made.suspects

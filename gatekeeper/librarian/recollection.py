@@ -1,16 +1,14 @@
 """What one heartbeat remembers, so that it need not find it out twice. Nothing of it outlives the heartbeat."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gatekeeper import process
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.train import Memory
 from gatekeeper.model import Oid, RequestId
 from gatekeeper.policy.scene import Red, Suspect
 from gatekeeper.repo.spool import Entry
-from gatekeeper.verify import jobs
-from gatekeeper.verify.jobs import Ground, Work, digest
+from gatekeeper.verify import jobs, toolchain
+from gatekeeper.verify.jobs import Ground, Work
 
 
 @dataclass(slots=True)
@@ -35,6 +33,8 @@ class Recollection:
     """By release: its own jobs that fail. They are asked while something is to be verified, and told at the end."""
     suspects: tuple[Suspect, ...] = ()
     """Requests that failed once, and the state they failed in: without this they would only be verified anew."""
+    barred: set[str] = field(default_factory=set)
+    """Keys of jobs that no worker could be asked for: the next heartbeat tries again."""
     swept: set[RequestId] = field(default_factory=set)
     """Refs that were to be deleted: tried once a heartbeat."""
     looked_after: bool = False
@@ -44,7 +44,7 @@ class Recollection:
 def ground(gate: Gate, tree: Oid, mind: Recollection) -> Ground:
     """Return what the keys of a tree's jobs rest on."""
     if mind.toolchain is None:
-        mind.toolchain = _toolchain(gate.config.verify.toolchain)
+        mind.toolchain = toolchain.measured(gate.config.verify.toolchain)
     if tree not in mind.grounds:
         mind.grounds[tree] = ground_of(gate, tree, mind.toolchain)
     return mind.grounds[tree]
@@ -55,15 +55,3 @@ def ground_of(gate: Gate, tree: Oid, toolchain: str = "") -> Ground:
     paths = [path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE]
     oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.git.entries(tree, *paths)} if paths else {}
     return Ground({**oids, jobs.WHOLE: tree}, toolchain, gate.config.verify.sandbox)
-
-
-def _toolchain(commands: Iterable[tuple[str, ...]]) -> str:
-    said = []
-    for argv in commands:
-        try:
-            done = process.run(argv, timeout=30)
-        except OSError as problem:
-            said.append(f"{argv}: {problem}")
-        else:
-            said.append(f"{argv}: {done.status} {done.text}")
-    return digest(said)

@@ -30,6 +30,8 @@ def _verified(place: Place, seen: Survey) -> str | None:
     if seen.librarian is None:
         return f"its checks, which began {since} and ended with their Librarian; they begin anew with the next"
     jobs = seen.doing.jobs if seen.doing else {}
+    if not jobs and any(cause.key.startswith("cluster/scheduler/") for cause in seen.alerts.open("cluster")):
+        return f"workers to verify it, since {since.removesuffix(' ago')} (GATE-504)"
     running = ", ".join(f"{name} for {span(seen.at - begun)}" for name, begun in jobs.items())
     return f"its checks, since {since.removesuffix(' ago')}{f'; running: {running}' if running else ''}"
 

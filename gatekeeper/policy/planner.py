@@ -187,7 +187,7 @@ class _Planner:
     def _soon(self, before: Turn, turn: Turn) -> bool:
         """Return whether a turn that nothing is known of will be in a moment, as far as the job's last run tells."""
         last = before.verdict(self.scene.verdicts)
-        if turn.job is None or last is None:
+        if turn.job is None or last is None or turn.job.key in self.scene.barred:
             return False
         since = self.scene.running.get(turn.job.key, self.scene.now)
         return last.seconds <= _LINGER and self.scene.now - since <= _LINGER
@@ -389,7 +389,8 @@ class _Planner:
             yield Run(turn.stage, turn.job)
 
     def _start(self, free: int) -> tuple[Run, ...]:
-        waiting = [(weight, run) for key, (weight, run) in self.wants.items() if key not in self.scene.running]
+        shut = self.scene.running.keys() | self.scene.barred
+        waiting = [(weight, run) for key, (weight, run) in self.wants.items() if key not in shut]
         waiting.sort(key=lambda want: -want[0])
         return tuple(run for _, run in waiting[: max(0, free)])
 

@@ -82,6 +82,8 @@ class Scene:
     """Nothing may land for now: the gate is frozen, or outside its ship windows."""
     doubted: frozenset[str] = frozenset()
     """Keys that are red on `release`, and not asked again in this heartbeat yet."""
+    barred: AbstractSet[str] = frozenset()
+    """Keys that cannot be verified for now: nothing is started for them, and nothing is thought of them."""
 
 
 @dataclass(frozen=True, slots=True)

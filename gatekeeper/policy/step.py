@@ -268,7 +268,8 @@ def _follow(seen: Snapshot) -> Step:
 def _reconfigure(seen: Snapshot) -> Step:
     """Verify `release` as sites.toml now wants it run, before any site is told so."""
     if not seen.plan.settled:
-        return _verify(seen)
+        going = seen.plan.start or seen.plan.cancel or seen.plan.running
+        return _verify(seen) if going else Rest("what sites.toml wants run cannot be verified for now")
     red = [red for red in seen.plan.red if red.job.name.site in seen.changed_sites]
     if red:
         return Rest("sites.toml waits to be repaired", said_no(red[0].job, red[0].verdict, release=True, settings=True))

@@ -47,6 +47,17 @@ def export(git: Git, tree: Oid, target: Path, *, paths: tuple[str, ...] = (), li
             _write(git, place, entry)
 
 
+def export_entry(git: Git, entry: Entry, target: Path) -> None:
+    """Write one entry of a tree, a folder with all that is in it, to its path below `target`."""
+    place = target / entry.path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if entry.type == "tree":
+        place.mkdir(exist_ok=True)
+        export(git, entry.oid, place)
+    else:
+        _write(git, str(place), entry)
+
+
 def blob_oid(content: bytes) -> Oid:
     """Return the oid that Git gives this content."""
     return Oid(hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())

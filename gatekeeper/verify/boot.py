@@ -25,6 +25,8 @@ _PACKAGE = Path(gatekeeper.__file__).parents[1]
 _PROBER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from gatekeeper.verify.prober import main; main()"
 _MARGIN = 10.0
 """Seconds beyond the site's own, for the box and the prober: reached only when one of them hangs."""
+PATIENCE = 2 * _MARGIN
+"""Seconds beyond the site's own after which a boot is ended."""
 _WITH_CHANNEL = frozenset({"node", "nodejs", "bun"})
 
 
@@ -72,7 +74,7 @@ def boot(spec: BootSpec, *, cancel: process.Cancel | None = None, output_limit: 
         ran = run(
             _box(spec, {**app["env"], **env}),
             _argv(app),
-            timeout=site.health_timeout + site.soak + 2 * _MARGIN,
+            timeout=site.health_timeout + site.soak + PATIENCE,
             cancel=cancel,
             output_limit=output_limit,
             beside=beside,

@@ -28,6 +28,9 @@ PRIVATE = "That folder is not private. Keep it in var/, such as var/env/shop."
 ADDRESS = 'It must be an address such as "http://127.0.0.1:4101/health".'
 WINDOW = 'It must be written like "Mon-Fri 07:00-16:30" or "Sat,Sun 10:00-12:00".'
 
+SCHEDULER = 'It must be "local", or the address of a scheduler such as "tls://10.0.0.5:8786".'
+TLS, ALL_THREE = '[verify]\nexecutor = "tls://a:1"\n', "a tls:// executor takes tls_ca, tls_cert and tls_key."
+
 SECTIONS = "gate, limits, verify, builds, checks, mirror, external, pm2, hosts, sites, surfaces, hold, agents"
 
 OF_A_SITE = [
@@ -177,8 +180,18 @@ ELSEWHERE = [
         '[verify]\nexecutor = "locl"',
         "verify.executor",
         '"locl"',
-        'It must be "local", or the address of a scheduler such as "tcp://10.0.0.5:8786".',
+        SCHEDULER,
     ),
+    ('[verify]\nexecutor = "ucx://a:1"', "verify.executor", '"ucx://a:1"', SCHEDULER),
+    ('[verify]\nexecutor = "tcp://a"', "verify.executor", '"tcp://a"', SCHEDULER),
+    ('[verify]\nexecutor = "tcp://a:1/x"', "verify.executor", '"tcp://a:1/x"', SCHEDULER),
+    ('[verify]\nexecutor = "tcp://u:p@a:1"', "verify.executor", '"tcp://u:p@a:1"', SCHEDULER),
+    ('[verify]\nexecutor_away = "stop"', "verify.executor_away", '"stop"', 'It must be "local" or "wait".'),
+    (f'{TLS}tls_ca = "var/ca"\ntls_cert = "var/cert"', "verify.tls_key", None, f"It is missing: {ALL_THREE}"),
+    (f'{TLS}tls_key = "var/key"\ntls_cert = "var/cert"', "verify.tls_ca", None, f"It is missing: {ALL_THREE}"),
+    (f'{TLS}tls_ca = "var/ca"\ntls_key = "var/key"', "verify.tls_cert", None, f"It is missing: {ALL_THREE}"),
+    (f'{TLS}tls_ca = "var/ca"\ntls_cert = "var/c"\ntls_key = "/k"', "verify.tls_key", '"/k"', RELATIVE),
+    ('[verify]\ntls_key = "var/k"', "verify.tls_key", '"var/k"', "It is for a tls:// executor alone."),
     ('[pm2]\ncommand = ["npx pm2"]', "pm2.command", '["npx pm2"]', f'{SHELL} Write ["npx", "pm2"].'),
     ('[pm2]\nhome = "/root/.pm2"', "pm2.home", '"/root/.pm2"', RELATIVE),
     ('[hosts.W2]\nssh = "w2"\nhome = "/g"', "hosts.W2", None, f'{NAME} Such as "w2".'),

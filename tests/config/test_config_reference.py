@@ -72,7 +72,8 @@ def test_what_is_commented_out_shows_the_default() -> None:
     for section in ("limits", "pm2"):
         assert getattr(shown, section) == getattr(schema.Config(), section)
     assert msgspec.structs.replace(shown.gate, ship_windows=()) == schema.Gate()
-    assert msgspec.structs.replace(shown.verify, read_only=()) == schema.Verify()
+    here = {"executor": "local", "tls_ca": None, "tls_cert": None, "tls_key": None}
+    assert msgspec.structs.replace(shown.verify, read_only=(), **here) == schema.Verify()
     shop, plain = shown.sites["shop"], schema.Site(path="x")
     for option in ("health_timeout", "soak", "boot_check", "kill_timeout", "listen_timeout", "mode", "instances"):
         assert getattr(shop, option) == getattr(plain, option), option

@@ -90,13 +90,22 @@ WELL = Facts(
 )
 
 
+def on(executor: str, more: str = "") -> Config:
+    return config(f'[verify]\nexecutor = "{executor}"\n{more}\n{TOML}')
+
+
+TLS = ("tls://10.0.0.5:8786", 'tls_ca = "var/ca"\ntls_cert = "var/ca"\ntls_key = "var/key"')
+KEY = HOME.var / "key"
+
+
 def found(facts: Facts, level: Level) -> list[Finding]:
     return [finding for finding in examine(facts) if finding.level is level]
 
 
 def test_a_healthy_gate_has_one_fine_line_a_check() -> None:
-    assert [finding.level for finding in examine(WELL)] == [Level.FINE] * sum(check.applies(WELL) for check in CHECKS)
-    assert [check.about for check in CHECKS if not check.applies(WELL)] == ["engine"]
+    whole = replace(WELL, config=on("tcp://127.0.0.1:8786"))
+    assert [finding.level for finding in examine(whole)] == [Level.FINE] * sum(check.applies(whole) for check in CHECKS)
+    assert [check.about for check in CHECKS if not check.applies(whole)] == ["engine"]
     assert any("git 2.39.5, node v20.1.0, pm2 7.0.4" in finding.text for finding in examine(WELL))
 
 
@@ -137,6 +146,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     (places({ENV: seen(0o640)}), "var/env/shop is open", "chmod 0600 /srv/gate/var/env/shop"),
     (places({ALERTS: seen(0o644)}), "var/alerts is open", "chmod 0600"),
     ({"alert_problems": ("var/alerts, line 2: level is one of info.",)}, "line 2: level is one of", "alert test"),
+    ({"config": on("tcp://10.0.0.5:8786")}, "Whoever reaches tcp://10.0.0.5:8786 can run code", "a tls:// executor"),
+    ({"config": on("tcp://127.0.0.1:8786"), "extra": "It needs Dask."}, "It needs Dask.", "pip install"),
+    ({"config": on("tcp://127.0.0.1:8786"), "cluster": ("GATE-504 It is away.",)}, "GATE-504 It is away.", "tick"),
+    ({"config": on(*TLS)} | places({KEY: seen(0o600)}), "/srv/gate/var/ca is not there", "Certificates"),
+    ({"config": on(*TLS)} | places({KEY: seen(0o640)}), "var/key is open", "chmod 0600 /srv/gate/var/key"),
     (places({ENV: None}), 'env_file of site "shop" is not there', "install -m 0600"),
     ({"above": {Path("/srv"): seen(0o777, 0)}}, "Others may write to /srv", "chmod go-w /srv"),
     ({"free": 5 << 20}, "5 MiB are free, fewer than limits.free_disk (1024 MiB)", "du -xh"),

@@ -104,6 +104,19 @@ def test_a_short_check_that_takes_long_today_is_not_waited_for() -> None:
     assert queue.trains == [(0,)]
 
 
+def test_what_nobody_can_verify_for_now_is_not_started_and_not_waited_for() -> None:
+    queue = Queue({0: ONE, 1: TWO}, {0: frozenset(), 1: frozenset()}, slots=2, seconds=2.0)
+    queue.filed, queue.barred = [0, 1], frozenset({"two:1"})
+    queue.settle()
+    assert set(queue.running) == {"one:0"}
+    queue.end("one:0")
+    queue.settle()
+    assert (queue.trains, queue.running) == ([(0,)], {})
+    queue.barred = frozenset()
+    queue.settle()
+    assert set(queue.running) == {"two:1"}
+
+
 def test_a_train_that_is_full_waits_for_nobody() -> None:
     queue = Queue({0: ONE, 1: TWO}, {0: frozenset(), 1: frozenset()}, slots=2, max_train=1, seconds=2.0)
     queue.filed = [0, 1]

@@ -337,3 +337,9 @@ def test_who_asks_about_sites_hears_once_a_change_is_shipped_or_refused(verb: st
     assert next_step(replace(asked, plan=Plan(red=(red,)))) == step.CarryOut(decision(verb, "1"))
     stopped = Closed(Reason("GATE-408", "aborted"), stopped=True)
     assert next_step(replace(asked, closed=stopped)) == step.CarryOut(decision(verb, "1"))
+
+
+def test_a_changed_sites_toml_waits_for_what_runs_and_rests_when_nothing_can() -> None:
+    unknown = Snapshot(LIVE, changed_sites=("shop",), plan=Plan(settled=False))
+    assert next_step(unknown) == Rest("what sites.toml wants run cannot be verified for now")
+    assert next_step(replace(unknown, plan=Plan(settled=False, running=True))) == step.Verify()
