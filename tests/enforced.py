@@ -199,10 +199,12 @@ def ships_while_waited_for(gate: Enforced, clone: UsersClone, argv: Sequence[str
 
 
 @contextmanager
-def serving(argv: Sequence[str], env: Mapping[str, str], ready: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run a program from when it says `ready` on standard error until SIGTERM."""
+def serving(
+    argv: Sequence[str], env: Mapping[str, str], ready: str, *, longest: float = _PATIENCE * 5
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run a program from when it says `ready` on standard error until SIGTERM; `longest` is in seconds."""
     with subprocess.Popen(argv, cwd="/", env=dict(env), stderr=subprocess.PIPE, text=True) as process:
-        guard = threading.Timer(_PATIENCE * 5, process.kill)
+        guard = threading.Timer(longest, process.kill)
         guard.start()
         assert process.stderr is not None
         said = ""

@@ -31,6 +31,10 @@ _KEPT: dict[tuple[Path, Machine], "Line"] = {}
 _T = TypeVar("_T")
 
 
+class Unreachable(GateError):
+    """A host that cannot be reached: nothing is known of it, as against trouble that it told of."""
+
+
 class Line:
     """One host's line; opened when it is first needed. Every method raises GATE-504 when the host cannot be reached."""
 
@@ -159,7 +163,7 @@ class Line:
                     raise TimeoutError("it did not come to an end in time")
             self._used = time.monotonic()
             return result(message, kind, most=most)
-        except GateError as problem:
+        except GateError as problem:  # told by the host
             text = f'Host "{self.machine.name}": {problem.text}'
             raise GateError(text, code=problem.code, hints=problem.hints) from problem
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as problem:
@@ -207,7 +211,7 @@ class Line:
 
     def _unreachable(self, hint: str | None = None) -> GateError:
         hints = (hint or f"Look at it: ssh {self.machine.ssh}, or gatekeeper host add {self.machine.name}",)
-        return GateError(f'Host "{self.machine.name}" cannot be reached: {self.lost}.', code="GATE-504", hints=hints)
+        return Unreachable(f'Host "{self.machine.name}" cannot be reached: {self.lost}.', code="GATE-504", hints=hints)
 
 
 def kept(home: Home, machine: Machine, pm2: Argv, pm2_home: str) -> Line:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from gatekeeper.errors import GateError
 from gatekeeper.hosts.host import Host
+from gatekeeper.hosts.line import Unreachable
 from gatekeeper.model import SiteName, Version
 from gatekeeper.repo.git import Git
 from gatekeeper.ship.here import Here
@@ -160,15 +161,16 @@ class Together:
         self._told(lambda one: work(one) if isinstance(one, Host) else None)
 
     def _verdicts(self, runs: Sequence[SiteRun], work: Callable[[Target, Sequence[SiteRun]], Verdicts]) -> Verdicts:
-        """Return all verdicts; the sites of a host that is lost are away. This machine's own trouble is raised."""
-        first, *rest = self._told(lambda one: work(one, _mine(runs, one)))
-        if isinstance(first, GateError):
-            raise first
-        found: dict[SiteName, SiteHealth] = dict(first)
-        for host, answer in zip(self.hosts, rest, strict=True):
-            if isinstance(answer, GateError):
+        """Return all verdicts; the sites of a host that is lost are away. Trouble that a machine tells of is raised."""
+        found: dict[SiteName, SiteHealth] = {}
+        for one, answer in zip(
+            (self.here, *self.hosts), self._told(lambda one: work(one, _mine(runs, one))), strict=True
+        ):
+            if isinstance(answer, Unreachable):
                 lost = SiteHealth(healthy=False, reason=answer.text, away=True)
-                found |= {run.name: lost for run in _mine(runs, host)}
+                found |= {run.name: lost for run in _mine(runs, one)}
+            elif isinstance(answer, GateError):
+                raise answer
             else:
                 found |= answer
         return found

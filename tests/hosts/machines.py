@@ -27,7 +27,7 @@ from gatekeeper.hosts import line
 from gatekeeper.sites import procfs
 
 SSHD = "/usr/sbin/sshd"
-NAMES = ("web1", "web2", "web3")
+_LONGEST = 3600.0
 _RUN = """import sys
 sys.path[:0] = {path!r}
 from pathlib import Path
@@ -222,7 +222,7 @@ def _machine(gate: Gatehouse, name: str, program: str) -> Iterator[Machine]:
         config = _sshd_config(gate, one, run)
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         argv = one.inside(SSHD, "-D", "-e", "-f", str(config))
-        with serving(argv, {"PATH": os.environ["PATH"]}, "Server listening on"):
+        with serving(argv, {"PATH": os.environ["PATH"]}, "Server listening on", longest=_LONGEST):
             try:
                 yield one
             finally:
