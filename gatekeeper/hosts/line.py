@@ -31,7 +31,7 @@ _KEPT: dict[tuple[Path, Machine], "Line"] = {}
 _T = TypeVar("_T")
 
 
-class Unreachable(GateError):
+class UnreachableError(GateError):
     """A host that cannot be reached: nothing is known of it, as against trouble that it told of."""
 
 
@@ -211,7 +211,9 @@ class Line:
 
     def _unreachable(self, hint: str | None = None) -> GateError:
         hints = (hint or f"Look at it: ssh {self.machine.ssh}, or gatekeeper host add {self.machine.name}",)
-        return Unreachable(f'Host "{self.machine.name}" cannot be reached: {self.lost}.', code="GATE-504", hints=hints)
+        return UnreachableError(
+            f'Host "{self.machine.name}" cannot be reached: {self.lost}.', code="GATE-504", hints=hints
+        )
 
 
 def kept(home: Home, machine: Machine, pm2: Argv, pm2_home: str) -> Line:

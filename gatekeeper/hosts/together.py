@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from gatekeeper.errors import GateError
 from gatekeeper.hosts.host import Host
-from gatekeeper.hosts.line import Unreachable
+from gatekeeper.hosts.line import UnreachableError
 from gatekeeper.model import SiteName, Version
 from gatekeeper.repo.git import Git
 from gatekeeper.ship.here import Here
@@ -163,10 +163,9 @@ class Together:
     def _verdicts(self, runs: Sequence[SiteRun], work: Callable[[Target, Sequence[SiteRun]], Verdicts]) -> Verdicts:
         """Return all verdicts; the sites of a host that is lost are away. Trouble that a machine tells of is raised."""
         found: dict[SiteName, SiteHealth] = {}
-        for one, answer in zip(
-            (self.here, *self.hosts), self._told(lambda one: work(one, _mine(runs, one))), strict=True
-        ):
-            if isinstance(answer, Unreachable):
+        machines: tuple[Target, ...] = (self.here, *self.hosts)
+        for one, answer in zip(machines, self._told(lambda one: work(one, _mine(runs, one))), strict=True):
+            if isinstance(answer, UnreachableError):
                 lost = SiteHealth(healthy=False, reason=answer.text, away=True)
                 found |= {run.name: lost for run in _mine(runs, one)}
             elif isinstance(answer, GateError):
