@@ -20,6 +20,8 @@ class Gate:
     config: Config
     policy: Mapping[str, Any]
     git: Git
+    trial: Git
+    """The same repository, with what trial merges made: it sees them, and writes nothing but such."""
     signer: Signer
     ledger: Ledger
     target: Target

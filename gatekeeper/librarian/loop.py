@@ -20,6 +20,7 @@ from gatekeeper.home import Home
 from gatekeeper.librarian import alarming, opening, pulse
 from gatekeeper.librarian.door import Door
 from gatekeeper.librarian.heartbeat import Beat, beat
+from gatekeeper.librarian.memory import Memory
 from gatekeeper.librarian.telling import Telling
 from gatekeeper.model import SHIPPING, Reason
 from gatekeeper.process import Cancel
@@ -69,12 +70,12 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
     door = Door(home, time.time, bell.ring)
     door.open()
     pulse.ready("the first heartbeat is under way")
-    telling = Telling(home, time.time, tell, background=True)
+    telling, memory = Telling(home, time.time, tell, background=True), Memory()
     try:
         event: str | None = "started"
         while not bell.stop.thrown:
             bell.rung.reset()
-            pause = _beat_and_tell(home, held, bell, telling, event)
+            pause = _beat_and_tell(home, held, bell, telling, memory, event)
             event = None
             pulse.at(f"at rest; next heartbeat at {utc(time.time() + pause)}")
             _wait(home, bell, pause)
@@ -95,10 +96,11 @@ def beat_once(  # noqa: PLR0913
     event: str | None = None,
     knock: tuple[Cancel, ...] = (),
     telling: Telling | None = None,
+    memory: Memory | None = None,
 ) -> Beat:
     """Do one heartbeat, `event` recorded first; `knock` says, while checks run, that there is something new.
 
-    Without `telling` people are told before it returns.
+    Without `telling` people are told before it returns; with `memory` it goes on from what the last one knew.
 
     Raises GateError when sites, sandbox or disk are not usable.
     """
@@ -111,7 +113,8 @@ def beat_once(  # noqa: PLR0913
                     _note(gate, event)
                 opening.apply(gate)
                 told.begin(gate, event)
-                ended = beat(gate, cancel=brake, tell=tell, period=gate.config.gate.heartbeat, knock=knock)
+                period = gate.config.gate.heartbeat
+                ended = beat(gate, cancel=brake, tell=tell, period=period, knock=knock, memory=memory)
                 progress.at("telling people, and mirrors")
                 told.end(gate, ended.sight, map(alarming.invalid, invalid), whole=ended.whole)
         except (GateError, OSError) as problem:
@@ -122,13 +125,14 @@ def beat_once(  # noqa: PLR0913
     return replace(ended, alarms=(*ended.alarms, *invalid))
 
 
-def _beat_and_tell(home: Home, held: Lock, bell: Bell, telling: Telling, event: str | None) -> float:
+def _beat_and_tell(home: Home, held: Lock, bell: Bell, telling: Telling, memory: Memory, event: str | None) -> float:
     """Do a heartbeat and return how long to wait for the next, in seconds."""
     tell = telling.tell
     with closing(Cancel()) as brake:
         bell.arm(brake)
         try:
-            ended = beat_once(home, held, brake, tell, event=event, knock=(bell.rung,), telling=telling)
+            knock = (bell.rung,)
+            ended = beat_once(home, held, brake, tell, event=event, knock=knock, telling=telling, memory=memory)
         except (GateError, OSError) as problem:
             code = problem.code if isinstance(problem, GateError) else "GATE-503"
             tell(f"error: {code or ''} {problem}")

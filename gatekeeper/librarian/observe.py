@@ -85,7 +85,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     now = utc(gate.clock())
     standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
     policy = {**gate.policy, "taken_out": doors.taken_out(gate.git, known.values())}
-    yard = Yard(gate.git, gate.config, policy, release, mind.memory, gate.clock())
+    yard = Yard(gate.trial, gate.config, policy, release, mind.memory, gate.clock())
     formed = _form(gate, refs, yard, standing, open_tips)
     changed = _changed_sites(gate, release, refs)
     shut = closed(gate, refs.get(FROZEN), order.with_needs(order.put_first(standing), formed.queue))

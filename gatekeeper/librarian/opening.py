@@ -40,15 +40,21 @@ from gatekeeper.verify.jobs import digest
 
 @contextmanager
 def opened(home: Home, held: Lock, *, clock: Clock = time.time) -> Iterator[tuple[Gate, ConfigProblems | None]]:
-    """Yield the gate, and what is wrong with sites.toml. Raises ConfigProblems when no valid one was ever seen."""
+    """Yield the gate, and what is wrong with sites.toml. Raises ConfigProblems when no valid one was ever seen.
+
+    Whoever only reads has no place for trial merges: those of a Librarian are its own, so they go to the repository.
+    """
     force = in_force(home)
-    with Git(home.repo) as git:
+    apart = home.trial if held.fd >= 0 else None
+    if apart is not None:
+        apart.mkdir(mode=0o700, exist_ok=True)
+    with Git(home.repo) as git, Git(home.repo, apart=apart) as trial:
         signer = Signer(git, home.key)
         mode = standing.mode(home, force.config)
         ledger = Ledger(git, signer, held, clock, mode)
         policy = doors.compiled(git, force.config, mode=mode, source=digest(force.text))
         sites = target(home, force.config, asks=held.fd >= 0)
-        yield Gate(home, force.config, policy, git, signer, ledger, sites, clock), force.problems
+        yield Gate(home, force.config, policy, git, trial, signer, ledger, sites, clock), force.problems
 
 
 @contextmanager
@@ -78,7 +84,7 @@ def clear_leftovers(home: Home) -> None:
     own_user.take_back(home.work)
     drafts = (*home.var.glob(".*.new"), *home.www.glob(".*.new"), *home.releases.glob(".new-*"))
     own = (path for name in ("index-*", "sign-*", "draft-*") for path in home.repo.glob(name))
-    for left in (home.work, *drafts, *home.builds.glob(".*"), *own):
+    for left in (home.work, home.trial, *drafts, *home.builds.glob(".*"), *own):
         remove(left)
     for draft in home.current.parent.glob(".*.new"):
         draft.unlink()

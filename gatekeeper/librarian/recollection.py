@@ -1,11 +1,11 @@
-"""What one heartbeat remembers, so that it need not find it out twice. Nothing of it outlives the heartbeat."""
+"""What one heartbeat remembers, so that it need not find it out twice. Only `memory` outlives the heartbeat."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gatekeeper import process
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.train import Memory
+from gatekeeper.librarian.memory import Memory
 from gatekeeper.model import Oid, RequestId
 from gatekeeper.policy.scene import Red, Suspect
 from gatekeeper.repo.spool import Entry
@@ -53,7 +53,7 @@ def ground(gate: Gate, tree: Oid, mind: Recollection) -> Ground:
 def ground_of(gate: Gate, tree: Oid, toolchain: str = "") -> Ground:
     """Read the paths that jobs name; without a toolchain it only tells which of them the tree holds."""
     paths = [path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE]
-    oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.git.entries(tree, *paths)} if paths else {}
+    oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.trial.entries(tree, *paths)} if paths else {}
     return Ground({**oids, jobs.WHOLE: tree}, toolchain, gate.config.verify.sandbox)
 
 

@@ -77,7 +77,7 @@ def _lay_out(gate: Gate, work: Work, tree: Oid, folder: Path) -> None:
     reads Git by itself.
     """
     paths = () if WHOLE in work.paths else work.paths
-    with Git(gate.home.repo) as git:
+    with Git(gate.home.repo, apart=gate.trial.apart) as git:
         export(git, tree, folder, paths=paths)
     (folder / work.cwd).mkdir(parents=True, exist_ok=True)  # of what the tree does not hold it sees an empty folder
     for output, key in work.mounts:
