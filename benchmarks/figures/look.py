@@ -1,7 +1,7 @@
 """What people and the clock ask of a gate: `status`, `log`, `show`, an empty heartbeat, and the audit once more.
 
-Measured by what grows: open requests, versions, and, when all is asked for, objects in the repository. What an empty
-heartbeat is measured on has been looked at before by the same process, as a Librarian's has.
+Measured by what grows: open requests, versions, and, when all is asked for, objects in the repository. An empty
+heartbeat is one of a Librarian that lives: it remembers the one before, and its page is written beside it.
 """
 
 import sys
@@ -23,6 +23,7 @@ from gatekeeper.audit.remembered import Remembered
 from gatekeeper.audit.verify import verify
 from gatekeeper.librarian import loop
 from gatekeeper.librarian.memory import Memory
+from gatekeeper.librarian.telling import Telling
 from gatekeeper.process import Cancel
 from gatekeeper.repo import frozen
 from gatekeeper.repo.frozen import Freeze
@@ -89,8 +90,10 @@ def _measured(arrange: Callable[[Gatehouse], None]) -> dict[str, list[float]]:
             still = frozen.write(librarian.gate.signer, Freeze("measured", stopped=True), at=time.time())
             gate.git("update-ref", "refs/gate/frozen", still)  # nothing is verified: a heartbeat only looks
             held = librarian.gate.ledger.lock
-            with closing(Cancel()) as cancel:
-                empty = partial(loop.beat_once, gate.home, held, cancel, gate.told.append, memory=Memory())
+            beside, memory = Telling(gate.home, time.time, gate.told.append, background=True), Memory()
+            with closing(Cancel()) as cancel, closing(beside) as telling:
+                as_it_lives = partial(loop.beat_once, telling=telling, memory=memory)
+                empty = partial(as_it_lives, gate.home, held, cancel, gate.told.append)
                 return taken | in_turn({"refs": ways["refs"], "beat": empty}, BEATS)
 
 

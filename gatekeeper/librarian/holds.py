@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Hold
 from gatekeeper.model import Oid, Request
 from gatekeeper.policy.patterns import matches
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 from gatekeeper.repo.merge import Conflict, merge
-from gatekeeper.verify.jobs import digest
 
 _LOOK_BACK = 200
 """Landings that are looked through for work that a request would set back."""

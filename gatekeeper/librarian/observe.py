@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from gatekeeper.config.digest import digest
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import doors
@@ -43,7 +44,6 @@ from gatekeeper.ship.runs import LivePlan
 from gatekeeper.sites.run import SiteRun
 from gatekeeper.sites.target import SiteSeen
 from gatekeeper.verify import jobs
-from gatekeeper.verify.jobs import digest
 
 
 def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapshot:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gatekeeper.config import standing
+from gatekeeper.config.digest import digest
 from gatekeeper.config.force import in_force
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.public import without_secrets
@@ -35,7 +36,6 @@ from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.run import Machine
 from gatekeeper.sites.target import LocalTarget
 from gatekeeper.verify import own_user
-from gatekeeper.verify.jobs import digest
 
 
 @contextmanager

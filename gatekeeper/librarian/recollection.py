@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gatekeeper import process
+from gatekeeper.config.digest import digest
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.memory import Memory
 from gatekeeper.model import Oid, RequestId
 from gatekeeper.policy.scene import Red, Suspect
 from gatekeeper.repo.spool import Entry
 from gatekeeper.verify import jobs
-from gatekeeper.verify.jobs import Ground, Work, digest
+from gatekeeper.verify.jobs import Ground, Work
 
 
 @dataclass(slots=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatekeeper import messages
+from gatekeeper.config.digest import digest
 from gatekeeper.model import Oid, Reason, Request, RequestId
 from gatekeeper.policy import admission
 from gatekeeper.policy.pushed import Claim, Facts, Refusal
 from gatekeeper.repo import facts, tree
 from gatekeeper.repo.git import Git
-from gatekeeper.verify.jobs import digest
 
 _PARTS = ("agents", "surfaces", "limits", "protected")
 

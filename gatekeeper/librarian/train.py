@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatekeeper import messages
+from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Config
 from gatekeeper.librarian.holds import Holds
 from gatekeeper.librarian.memory import Memory
@@ -17,7 +18,6 @@ from gatekeeper.repo import drafts, trial
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 from gatekeeper.repo.merge import Conflict, Merged, hunks, merge
-from gatekeeper.verify.jobs import digest
 
 _SHOWN = 5
 _AHEAD = 4
