@@ -17,7 +17,7 @@ from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import alarming, opening, pulse
+from gatekeeper.librarian import alarming, gates, opening, pulse
 from gatekeeper.librarian.door import Door
 from gatekeeper.librarian.heartbeat import Beat, beat
 from gatekeeper.librarian.memory import Memory
@@ -106,7 +106,7 @@ def beat_once(  # noqa: PLR0913
     """
     with closing(Telling(home, clock, tell)) if telling is None else nullcontext(telling) as told:
         try:
-            with opening.opened(home, held, clock=clock) as (gate, problems):
+            with gates.opened(home, held, clock=clock) as (gate, problems):
                 invalid = _invalid(problems)
                 opening.make_good(gate, tell)
                 if event:
@@ -189,7 +189,7 @@ def _written(home: Home) -> tuple[int, int]:
 
 
 def _recorded(home: Home, held: Lock, event: str) -> None:
-    with opening.opened(home, held) as (gate, _):
+    with gates.opened(home, held) as (gate, _):
         # an unfinished publication names the log's old value, an unfinished change of keys has retired this key
         if gate.git.resolve(SHIPPING) is None and not rotation.pending(home):
             _note(gate, event)

@@ -65,7 +65,7 @@ class Yard:
         self, results: Sequence[Result], resting: Mapping[RequestId, Standing], first: Sequence[RequestId]
     ) -> Formed:
         """Merge what can be merged, in the queue's order, as far as the planner looks ahead."""
-        requests = self._implied([as_request(r) for r in results if r.id not in resting], results)
+        requests = self._implied([order.as_request(r) for r in results if r.id not in resting], results)
         known = {result.id: result for result in results}
         self.approvals = {result.id: result.approval for result in results}
         stages = [Stage(None, self.release.commit, self.release.tree)]
@@ -270,16 +270,3 @@ class Yard:
 def as_it_is(result: Result) -> Standing:
     """Return the standing that moves nothing."""
     return Standing(result, result.state, result.reason, result.rests_on)
-
-
-def as_request(result: Result) -> Request:
-    """Return the open attempt that a result tells of."""
-    return Request(
-        id=result.id,
-        tip=result.tip,
-        attempt=result.attempt,
-        sequence=result.sequence,
-        agent=result.agent,
-        ask=result.ask,
-        filed_at=result.filed_at,
-    )
