@@ -79,7 +79,7 @@ def _measured(arrange: Callable[[Gatehouse], None]) -> dict[str, list[float]]:
         gate.home.sites_toml.write_text(gate.toml.replace("open_requests = 1000", "open_requests = 100000"))
         arrange(gate)
         with at_work(gate) as librarian:
-            librarian.file()
+            past.filed(librarian)
             gate.git("pack-refs", "--all")
             ways = {
                 "click": partial(timed, [sys.executable, "-c", "import click"], gate.env),

@@ -87,7 +87,7 @@ def _crowd(sizes: tuple[int, ...]) -> Iterator[Figure]:
             gate.home.sites_toml.write_text(gate.toml.replace("open_requests = 1000", "open_requests = 100000"))
             lay(gate, "many", size, site="one")
             with at_work(gate) as librarian:
-                librarian.file()
+                past.filed(librarian)
             subprocess.run(["git", f"--git-dir={gate.home.repo}", "pack-refs", "--all"], check=True)
             taken = _pushed(gate.clone(), {"ours": gate.home.repo, "bare": _bare(gate, "bare")})
         medians.append(sorted(taken["ours"])[len(taken["ours"]) // 2])

@@ -31,6 +31,7 @@ class Memory:
     """Merges that were done before on this `release`: (ours, theirs) to what came of it, and the commit made of it."""
 
     merges: dict[tuple[Oid, Oid], tuple[Merged | Conflict, Oid | None]] = field(default_factory=dict)
+    _places: dict[tuple[Oid, tuple[str, ...]], Mapping[str, Oid]] = field(default_factory=dict)
     _holds: Holds | None = None
     _rules: tuple[Oid, Rules] | None = None
     _release: Oid | None = None
@@ -63,6 +64,14 @@ class Memory:
         self._rules[1].git = git
         return self._rules[1]
 
+    def places_in(self, git: Git, tree: Oid, paths: tuple[str, ...]) -> Mapping[str, Oid]:
+        """Return mode and oid of what a tree has at these paths."""
+        key = tree, paths
+        if key not in self._places:
+            entries = git.entries(tree, *paths) if paths else ()
+            self._places[key] = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in entries}
+        return self._places[key]
+
     def _full(self) -> bool:
         return len(self.merges) > _MOST or time.monotonic() - self._since > _OLDEST
 
@@ -71,5 +80,6 @@ class Memory:
             remove(gate.trial.apart)
             gate.trial.apart.mkdir(mode=0o700)
         self.merges.clear()
+        self._places.clear()
         self._holds = self._rules = None
         self._release, self._since = release, time.monotonic()
