@@ -23,11 +23,14 @@ from typing import Any
 from unittest.mock import patch
 
 ROOT = Path(__file__).parents[1]
-ROUNDS = 5
+TURNS, ROUNDS = 3, 3
 _WARM = 2
 """Rounds that do not count: from then on every tree was verified before."""
 PHASES = {
-    "open the gate: sites.toml, what is in force": (("librarian/opening.py", "opened"),),
+    "open the gate: sites.toml, what is in force": (
+        ("librarian/gates.py", "opened"),
+        ("librarian/opening.py", "opened"),
+    ),
     "recover, apply": (("librarian/opening.py", "make_good"), ("librarian/opening.py", "apply")),
     "look at everything": (("librarian/observe.py", "observe"),),
     "  proofs: refs, tag, settings, hooks": (("librarian/watch.py", "tampering"),),
@@ -57,7 +60,8 @@ def main() -> int:
         print(f"found {json.dumps(_profiled())}")
         return 0
     places = [ROOT, *(Path(each).resolve() for each in asked.of)]
-    told = [_told(place) for place in places]
+    turns = [[_told(place) for place in places] for _ in range(TURNS)]
+    told = [_middle([turn[at] for turn in turns]) for at in range(len(places))]
     _row("Phase", [place.name for place in places])
     print(f"|---|{'---:|' * len(places)}")
     for name in ("the heartbeat", *PHASES):
@@ -66,6 +70,16 @@ def main() -> int:
         _row(f"programs: {name}", [f"{one['programs'].get(name, 0):.0f}" for one in told])
     _row("programs in all", [f"{sum(one['programs'].values()):.0f}" for one in told])
     return 0
+
+
+def _middle(told: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the medians of the turns."""
+    parts = ("seconds", "programs")
+    names = {part: dict.fromkeys(name for one in told for name in one[part]) for part in parts}
+    return {
+        part: {name: statistics.median(one[part].get(name, 0) for one in told) for name in names[part]}
+        for part in parts
+    }
 
 
 def _row(head: str, rest: list[str]) -> None:
@@ -82,8 +96,10 @@ def _told(checkout: Path) -> dict[str, Any]:
 
 def _profiled() -> dict[str, Any]:
     """Return the median seconds of each phase, and of the programs that each heartbeat starts."""
-    sys.path.append(str(ROOT))  # the product comes from PYTHONPATH, this folder's own helpers from here
-    from benchmarks import push_to_live as live  # noqa: PLC0415 - only once the product can be found
+    import gatekeeper  # noqa: F401, PLC0415 - of the checkout in PYTHONPATH; all below it then comes from there
+
+    sys.path.insert(0, str(ROOT))
+    from benchmarks import push_to_live as live  # noqa: PLC0415 - always this one
 
     rounds, programs = list[dict[str, float]](), list[Counter[str]]()
     with tempfile.TemporaryDirectory(prefix="gk-profile-") as name:
