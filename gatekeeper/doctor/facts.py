@@ -25,7 +25,7 @@ from gatekeeper.doctor.finding import Facts, Programs, Reach
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
 from gatekeeper.hosts.line import Line
-from gatekeeper.librarian import space
+from gatekeeper.librarian import gates, space
 from gatekeeper.repo import git, hooks, lock
 from gatekeeper.repo.create import foreign_settings
 from gatekeeper.repo.git import Git
