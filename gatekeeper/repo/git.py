@@ -59,7 +59,7 @@ class Git(AbstractContextManager["Git"]):
     def __init__(self, folder: Path, *, apart: Path | None = None) -> None:
         self.folder, self.apart = folder, apart
         self._call = ("git", f"--git-dir={folder}", *(("-c", "core.fsync=none") if apart else ()))
-        self._env = {"GIT_LITERAL_PATHSPECS": "1", **(_quarantine(folder, apart) if apart else {})}
+        self._env = {"GIT_LITERAL_PATHSPECS": "1", **(quarantine(folder, apart) if apart else {})}
         self._reader: Reader | None = None
         self._talks: dict[tuple[str, ...], process.Dialogue | None] = {}
 
@@ -203,8 +203,11 @@ def _entry(line: bytes) -> Entry:
     return Entry(path.decode("utf-8", "surrogateescape"), mode, kind, Oid(oid))
 
 
-def _quarantine(folder: Path, apart: Path) -> dict[str, str]:
-    """Return what Git itself gives the hooks of a push: objects kept apart, and no ref that could come to need them."""
+def quarantine(folder: Path, apart: Path) -> dict[str, str]:
+    """Return what a git process must be told to see objects kept apart: what Git itself tells the hooks of a push.
+
+    It then writes there too, and moves no ref.
+    """
     quoted = str(folder / "objects").replace("\\", "\\\\").replace('"', '\\"')
     return {
         "GIT_OBJECT_DIRECTORY": str(apart),
