@@ -1,10 +1,10 @@
 """What a merge costs: as the Librarian does it, with a `git merge-tree` process each, and in a clone as merge bots do.
 
 Run it as `python -m benchmarks.merging [--files 5000 100000] [--trains 8 200] [--clone-merges 200]`; it works in a
-temporary folder. Each request changes one file of its own. The product's and the bare way also write the commit that
-the next merge stands on, and sync every object to disk, as a gate's repository does and a clone does not. The clone's
-figure is what one of its merges takes, and its share of the clone and of the checkout that a train begins with; of a
-long train it does so many merges as are asked for, and a merge later in the train is taken to cost as much.
+temporary folder. Each request changes one file of its own. The product's way merges apart from the repository and then
+copies into it, synced, what ships; the bare one syncs every object; a clone syncs nothing. The clone's figure is what
+one of its merges takes, and its share of the clone and of the checkout that a train begins with; of a long train it
+does so many merges as are asked for, and a merge later in the train is taken to cost as much.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from gatekeeper.model import Oid
-from gatekeeper.repo import drafts
+from gatekeeper.repo import drafts, trial
 from gatekeeper.repo.create import create
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.merge import Merged, merge
@@ -64,26 +64,32 @@ def row(files: int, repo: Path, base: Oid, tips: Sequence[Oid], most: int) -> st
 
 
 def timed(way: Way, repo: Path, base: Oid, tips: Sequence[Oid]) -> tuple[float, str]:
-    """Give each way a copy of its own, so that none finds the objects that another wrote."""
-    with tempfile.TemporaryDirectory(prefix="gk-copy-", dir=repo.parent) as folder:
-        copy = Path(folder, "repo.git")
-        shutil.copytree(repo, copy)
-        start = time.perf_counter()
-        tree = way(copy, base, tips)
-        return time.perf_counter() - start, tree
+    """Give each way a copy of its own, so that none finds the objects that another wrote.
+
+    It stays until the caller's folder goes: ext4 makes files slowly where many were deleted a moment ago.
+    """
+    copy = Path(tempfile.mkdtemp(prefix="gk-copy-", dir=repo.parent), "repo.git")
+    shutil.copytree(repo, copy)
+    start = time.perf_counter()
+    tree = way(copy, base, tips)
+    return time.perf_counter() - start, tree
 
 
 def librarian(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:
-    """The product's own functions, in the order in which a train calls them."""
-    with Git(repo) as bare:
-        onto, tree = base, ""
+    """The product's own functions, in the order in which a train and its ship call them; all is on disk at the end."""
+    apart = repo.parent / "trial"
+    apart.mkdir()
+    with Git(repo) as bare, Git(repo, apart=apart) as aside:
+        onto, trees = base, list[Oid]()
         for tip in tips:
-            outcome = merge(bare, onto, tip)
+            outcome = merge(aside, onto, tip)
             assert isinstance(outcome, Merged)
             made = drafts.draft(tree=outcome.tree, parents=(onto, tip), message="trial\n", at=0)
-            drafts.write_one(bare, made)
-            onto, tree = made.oid, outcome.tree
-        return tree
+            trial.write(aside, made)
+            onto = made.oid
+            trees.append(outcome.tree)
+        trial.settle(bare, aside, trees, but=bare.tree_of(base))
+        return trees[-1]
 
 
 def each(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:
@@ -96,15 +102,15 @@ def each(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:
 
 def clone(repo: Path, base: Oid, tips: Sequence[Oid]) -> tuple[float, float, str]:
     """Return the seconds until the first merge could begin, those of the merges, and the tree."""
-    with tempfile.TemporaryDirectory(prefix="gk-clone-", dir=repo.parent) as folder:
-        start = time.perf_counter()
-        git(repo.parent, "clone", "-q", str(repo), folder)
-        git(Path(folder), "checkout", "-q", "--detach", base)
-        begun = time.perf_counter()
-        for tip in tips:
-            git(Path(folder), "merge", "-q", "--no-ff", "-m", "clone", tip)
-        merged = time.perf_counter()
-        return begun - start, merged - begun, git(Path(folder), "rev-parse", "HEAD^{tree}").strip()
+    folder = Path(tempfile.mkdtemp(prefix="gk-clone-", dir=repo.parent))
+    start = time.perf_counter()
+    git(repo.parent, "clone", "-q", str(repo), str(folder))
+    git(folder, "checkout", "-q", "--detach", base)
+    begun = time.perf_counter()
+    for tip in tips:
+        git(folder, "merge", "-q", "--no-ff", "-m", "clone", tip)
+    merged = time.perf_counter()
+    return begun - start, merged - begun, git(folder, "rev-parse", "HEAD^{tree}").strip()
 
 
 def repository(folder: Path, files: int, requests: int) -> tuple[Path, Oid, list[Oid]]:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ process.on("SIGINT", () => {
 });
 server.listen(process.env.PORT, "127.0.0.1", () => process.send && process.send("ready"));
 """
+GATEKEEPER = (sys.executable, "-m", "gatekeeper")
+"""Of the checkout that PYTHONPATH, or this folder, names."""
 STEPS = ("filed", "verifying", "shipping", "shipped")
 
 
@@ -108,8 +111,24 @@ class Librarian:
 
 @contextmanager
 def gate(folder: Path) -> Iterator[tuple[Librarian, Path, tuple[int, ...]]]:
+    """Yield a running Librarian of six live sites, an agent's clone, and the sites' ports."""
+    with at_rest(folder) as (home, clone):
+        argv = [*GATEKEEPER, "--gate", str(home), "run"]
+        process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environment())
+        assert process.stderr is not None
+        watcher = Watcher()
+        threading.Thread(target=watcher.listen, args=(process.stderr,), daemon=True).start()
+        try:
+            yield Librarian(process, watcher), clone, _ports(home)
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+@contextmanager
+def at_rest(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the home of a gate whose six sites are live, with no Librarian, and an agent's clone."""
     app, home, clone = folder / "app", folder / "gate", folder / "clone"
-    ports = free_ports(len(SITES))
     for site in SITES:
         (app / "sites" / site).mkdir(parents=True)
         (app / "sites" / site / "server.js").write_text(SERVER)
@@ -117,22 +136,20 @@ def gate(folder: Path) -> Iterator[tuple[Librarian, Path, tuple[int, ...]]]:
     git(folder, "init", "-q", "-b", "main", str(app))
     git(app, "add", ".")
     git(app, "commit", "-qm", "Start")
-    run("gatekeeper", "init", str(home), "--from", str(app))
-    (home / "sites.toml").write_text(config(ports))
-    run("gatekeeper", "--gate", str(home), "tick")
-    argv = ["gatekeeper", "--gate", str(home), "run"]
-    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=environment())
-    assert process.stderr is not None
-    watcher = Watcher()
-    threading.Thread(target=watcher.listen, args=(process.stderr,), daemon=True).start()
-    git(folder, "clone", "-q", "-b", "release", str(home / "repo.git"), str(clone))
+    run(*GATEKEEPER, "init", str(home), "--from", str(app))
+    (home / "sites.toml").write_text(config(free_ports(len(SITES))))
     try:
-        yield Librarian(process, watcher), clone, ports
+        run(*GATEKEEPER, "--gate", str(home), "tick")
+        git(folder, "clone", "-q", "-b", "release", str(home / "repo.git"), str(clone))
+        yield home, clone
     finally:
-        process.terminate()
-        process.wait(60)
         env = {**environment(), "PM2_HOME": str(home / "var" / "pm2")}
         subprocess.run(["pm2", "kill"], env=env, capture_output=True, check=False)
+
+
+def _ports(home: Path) -> tuple[int, ...]:
+    said = tomllib.loads((home / "sites.toml").read_text())["sites"]
+    return tuple(int(said[site]["env"]["PORT"]) for site in SITES)
 
 
 def config(ports: tuple[int, ...]) -> str:

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import Clock, Ledger
 from gatekeeper.repo.sign import Signer
-from gatekeeper.ship.target import Target
+
+if TYPE_CHECKING:
+    from gatekeeper.ship.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,9 @@ class Gate:
     config: Config
     policy: Mapping[str, Any]
     git: Git
+    trial: Git
+    """The same repository, with what trial merges made: it sees them, and writes nothing but such."""
     signer: Signer
     ledger: Ledger
-    target: Target
+    target: "Target"
     clock: Clock

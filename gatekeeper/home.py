@@ -173,6 +173,11 @@ class Home:
         return self.var / "work"
 
     @property
+    def trial(self) -> Path:
+        """The objects of trial merges; emptied at each start, and no part of the repository."""
+        return self.var / "trial"
+
+    @property
     def logs(self) -> Path:
         """What builds and checks printed."""
         return self.var / "logs"

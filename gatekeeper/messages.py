@@ -6,13 +6,13 @@ Whatever a template prints is escaped on the way out, so that no value can break
 import re
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from gatekeeper.assets import file, folder
 from gatekeeper.policy.answer import shown
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, nodes
 
 _NEXT_SECTION = re.compile(r"^(?:<a id=|##)", re.MULTILINE)
 _PUSH = ("push/*.j2", "reasons/GATE-[123]??.j2", "reasons/GATE-503.j2")
@@ -68,8 +68,10 @@ def compile_text(source: str) -> list[Any]:
 
 
 @cache
-def environment() -> Environment:
+def environment() -> "Environment":
     """Return the one Jinja environment: strict, and escaping control characters in all that it prints."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - who only looks renders nothing
+
     return Environment(
         loader=FileSystemLoader(folder("templates"), encoding="utf-8"),
         undefined=StrictUndefined,
@@ -81,20 +83,24 @@ def environment() -> Environment:
 
 
 @cache
-def _pages() -> Environment:
+def _pages() -> "Environment":
     return environment().overlay(autoescape=True, finalize=_text_or_markup)
 
 
 def _text_or_markup(value: object) -> object:
     """Leave what a macro of a page made as it is; everything else is text."""
+    from markupsafe import Markup  # noqa: PLC0415
+
     return value if isinstance(value, Markup) else shown(value)
 
 
-def _nodes(body: Sequence[nodes.Node]) -> list[Any]:
+def _nodes(body: "Sequence[nodes.Node]") -> list[Any]:
     return [piece for node in body for piece in _node(node)]
 
 
-def _node(node: nodes.Node) -> list[Any]:
+def _node(node: "nodes.Node") -> list[Any]:
+    from jinja2 import nodes  # noqa: PLC0415
+
     match node:
         case nodes.Output():
             return _nodes(node.nodes)

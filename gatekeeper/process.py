@@ -308,10 +308,10 @@ class _Pump:
 class Dialogue:
     """A program that answers one question after the other. One that ends, or is silent too long, answers no more."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
         self._child = subprocess.Popen(
             list(argv),
-            env=clean_environment(),
+            env=clean_environment(env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatekeeper.config import load
 from gatekeeper.home import Home
-from gatekeeper.librarian import loop, opening
+from gatekeeper.librarian import gates, loop, opening
 from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.model import Decision, Oid, RequestId, Result
@@ -308,7 +308,7 @@ class Gatehouse(View):
 
     def target(self) -> LocalTarget:
         """Return the sites as the Librarian reaches them."""
-        return opening.fleet(self.home, load.load(self.home.sites_toml)).local
+        return gates.fleet(self.home, load.load(self.home.sites_toml)).local
 
     def switch_by_hand(self, to: Path) -> None:
         """Point `current` elsewhere, as nobody should."""

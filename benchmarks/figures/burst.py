@@ -22,9 +22,9 @@ ROUNDS = 2
 
 def figures(*, full: bool) -> Iterator[Figure]:
     """Yield the ratio for a burst of 1,000, or of 200 in the short run."""
-    count = 1_000 if full else 200
+    count, rounds = (1_000, 1) if full else (200, ROUNDS)
     ours, bot = [], []
-    for number in range(ROUNDS):
+    for number in range(rounds):
         with faulty_gate(load.SIX, patience="15s") as gate:
             text = gate.toml.replace("max_train = 20", "max_train = 200")
             gate.home.sites_toml.write_text(text.replace("open_requests = 1000", "open_requests = 100000"))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import merging
-from benchmarks.figure import Figure, at_most, faster
+from benchmarks.figure import Figure, at_most, faster, growth
 from gatekeeper.model import Oid
 
 TRAIN = 200
@@ -33,6 +33,26 @@ def figures(*, full: bool) -> Iterator[Figure]:
         )
         told = f"`git merge` did {SAMPLE} of the {TRAIN}, counted {TRAIN // SAMPLE} times"
         yield replace(faster(what, "clone and `git merge`", taken["ours"], taken["clone"], least), note=told)
+    yield from _grown((1_000, 10_000, 100_000) if full else (200, 2_000, 20_000))
+
+
+def _grown(sizes: tuple[int, ...]) -> Iterator[Figure]:
+    """Yield how the merges grow with the train on 5,000 files, and with the files at a train of 20."""
+    trains = (2, 20, 200)
+    with tempfile.TemporaryDirectory(prefix="gk-merging-") as folder:
+        repo, base, tips = merging.repository(Path(folder), 5_000, TRAIN)
+        seconds = [_middle(repo, base, tips[:length]) for length in trains]
+    yield growth("merge on 5,000 files, length of the train", trains, seconds)
+    seconds = []
+    for files in sizes:
+        with tempfile.TemporaryDirectory(prefix="gk-merging-") as folder:
+            repo, base, tips = merging.repository(Path(folder), files, 20)
+            seconds.append(_middle(repo, base, tips))
+    yield growth("merge a train of 20, files", sizes, seconds)
+
+
+def _middle(repo: Path, base: Oid, tips: Sequence[Oid]) -> float:
+    return sorted(merging.timed(merging.librarian, repo, base, tips)[0] for _ in range(ROUNDS))[ROUNDS // 2]
 
 
 def alone(repo: Path, base: Oid, tips: Sequence[Oid]) -> str:

@@ -14,8 +14,8 @@ from gatekeeper.adopt import hearing
 from gatekeeper.adopt.old import Old
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import cargo, opening, recollection
-from gatekeeper.librarian.observe import present_release
+from gatekeeper.librarian import cargo, gates, recollection
+from gatekeeper.librarian.present import present_release
 from gatekeeper.model import Outcome, SiteName
 from gatekeeper.repo import verdicts
 from gatekeeper.ship import protocol, runs
@@ -99,7 +99,7 @@ def take(gate: Gate, old: Old, name: SiteName, known: Known) -> tuple[protocol.O
     ids = ids_of(old, known)
     run = runs.run_of(name, site, gate.home, secrets={})
     gap = Gap(run.ports)
-    fleet = opening.fleet(gate.home, gate.config)
+    fleet = gates.fleet(gate.home, gate.config)
     target = Taking(
         local=fleet.local,
         sites=fleet.sites,
@@ -113,7 +113,7 @@ def take(gate: Gate, old: Old, name: SiteName, known: Known) -> tuple[protocol.O
         gap=gap,
     )
     link(gate, name, known)
-    mine = replace(gate, target=opening.target(gate.home, gate.config, ours=target))
+    mine = replace(gate, target=gates.target(gate.home, gate.config, ours=target))
     mind = recollection.Recollection()
     release = present_release(mine, mine.git.refs())
     made = cargo.of_present(mine, release, mind)

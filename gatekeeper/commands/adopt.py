@@ -18,7 +18,7 @@ from gatekeeper.config import load, standing
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import loop, opening
+from gatekeeper.librarian import gates, loop, opening
 from gatekeeper.model import FROZEN, RELEASE, SiteName
 from gatekeeper.policy.texts import nearest
 from gatekeeper.process import Cancel
@@ -75,7 +75,7 @@ def _apply(home: Home, old: Old, asked: Sequence[str], book: Book) -> None:
         runs.run_of(SiteName(name), config.sites[name], home, secrets={}) for name in wanted if name in config.sites
     ]
     # what a killed adoption started is the gate's own, and is ended before anything else
-    takeover.refuse_strangers(mine, old, daemon=opening.fleet(home, config).local.pm2.daemon())
+    takeover.refuse_strangers(mine, old, daemon=gates.fleet(home, config).local.pm2.daemon())
     with opening.locked(home) as held, heed_signals() as bell, closing(Cancel()) as brake:
         bell.arm(brake)
         ended = loop.beat_once(home, held, brake, _tell)
@@ -100,7 +100,7 @@ def _apply(home: Home, old: Old, asked: Sequence[str], book: Book) -> None:
 def _take(home: Home, held: Lock, old: Old, name: SiteName) -> None:
     """Take one site over, or say why not and end; the old one runs again then."""
     known = (adoption.read(home) or Book("")).sites[name]
-    with opening.opened(home, held) as (gate, problems):
+    with gates.opened(home, held) as (gate, problems):
         if problems is not None:
             raise problems
         if gate.git.resolve(FROZEN) is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import fresh
-from gatekeeper.librarian.observe import present_release
+from gatekeeper.librarian.present import present_release
 from gatekeeper.model import Outcome, RequestId, State
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo import results, verdicts

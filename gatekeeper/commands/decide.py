@@ -6,14 +6,11 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from gatekeeper.commands import approval, completing
+from gatekeeper.commands import completing
 from gatekeeper.commands.deciding import decide
 from gatekeeper.commands.home import ASKER, gate_in
-from gatekeeper.commands.look import looking
 from gatekeeper.commands.out import as_json, print_json
-from gatekeeper.config.force import in_force
 from gatekeeper.errors import Exit, GateError
-from gatekeeper.librarian import sealing
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.policy import moments
 from gatekeeper.policy.answer import shown
@@ -121,6 +118,9 @@ def approve(folder: Path, request: str, *, message: str, as_json: bool) -> None:
     Example: gatekeeper approve fix-42@1a2b3c4 -m "the migration is fine"
     """
     name, tip = _at_tip(request)
+    from gatekeeper.commands import approval  # noqa: PLC0415 - the other verbs only hand on what is decided
+    from gatekeeper.commands.look import looking  # noqa: PLC0415
+
     with looking(folder) as gate:
         sheet = approval.sheet(gate, name)
     if sheet is not None and not as_json:
@@ -210,6 +210,8 @@ def _unseal(folder: Path, message: str, *, as_json: bool) -> None:
     if not message:
         raise click.UsageError("Say why with -m: another gate may have taken this one's place.")
     home = gate_in(folder)
+    from gatekeeper.librarian import sealing  # noqa: PLC0415 - rare
+
     with sealing.held(home) as token:
         done = sealing.unseal(home, token, by=ourselves(), reason=message)
     text = "The gate goes on here: gatekeeper run" if done else "The gate is not sealed."
@@ -230,6 +232,8 @@ def _at_tip(request: str) -> tuple[str, str]:
 
 
 def _moment(folder: Path, text: str) -> str:
+    from gatekeeper.config.force import in_force  # noqa: PLC0415 - as above
+
     zone = ZoneInfo(in_force(gate_in(folder)).config.gate.timezone)
     found = moments.moment(text, datetime.now(UTC).astimezone(zone))
     if found is None:

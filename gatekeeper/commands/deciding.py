@@ -2,7 +2,6 @@
 
 import time
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from gatekeeper.commands.plain import plain
 from gatekeeper.commands.under_way import Line, under_way
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.librarian import doing, door, loop, opening
-from gatekeeper.librarian.decisions import outcome
+from gatekeeper.librarian import doing, door
 from gatekeeper.model import Actor, Decision, RequestId
 from gatekeeper.process import Cancel
 from gatekeeper.repo import lock, records, spool
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import utc
+from gatekeeper.repo.notice import Notice
 from gatekeeper.repo.records import Written
 
 _OPENING = 10.0
@@ -47,7 +46,7 @@ def decide(
     asker: Actor | None = click.get_current_context().meta.get(ASKER)
     with under_way(f"{verb} {request or ''}".strip()) as line:
         written = _here(home, asked, line) if asker is None else _for(asker, home, asked, line)
-    status, text = outcome(written)
+    status, text = Exit(written.record.data.get("exit", 0)), written.record.subject
     if as_json:
         print_json(event=written.record.event, text=text, exit=int(status), data=written.record.data, **more)
     else:
@@ -62,7 +61,8 @@ def _here(home: Home, asked: dict[str, Any], line: Line) -> Written:
     deadline = time.monotonic() + _OPENING
     while True:
         try:
-            return _by_ourselves(home, asked, line)
+            if lock.holder(home.path) is None:
+                return _by_ourselves(home, asked, line)
         except GateError as problem:
             if problem.exit is not Exit.LOCKED:
                 raise
@@ -82,6 +82,11 @@ def _for(asker: Actor, home: Home, asked: dict[str, Any], line: Line) -> Written
 
 
 def _by_ourselves(home: Home, asked: dict[str, Any], line: Line) -> Written:
+    from gatekeeper.librarian import loop, opening  # noqa: PLC0415 - all of a Librarian, where one runs already
+
+    def tell(said: str) -> None:
+        line.above(lambda: click.echo(plain(said), err=True))
+
     with opening.locked(home) as held, closing(Cancel()) as brake:
         decision = Decision(
             key=spool.new_key(),
@@ -93,7 +98,7 @@ def _by_ourselves(home: Home, asked: dict[str, Any], line: Line) -> Written:
             args=asked["args"],
         )
         spool.decide(home.spool, decision)
-        loop.beat_once(home, held, brake, tell=lambda said: line.above(partial(click.echo, plain(said), err=True)))
+        loop.beat_once(home, held, brake, tell=tell)
     written = _find(home, decision.key)
     if written is None:
         raise GateError("It was written down, but could not be carried out yet.", hints=("gatekeeper tick",))
@@ -101,21 +106,22 @@ def _by_ourselves(home: Home, asked: dict[str, Any], line: Line) -> Written:
 
 
 def _through_the_door(home: Home, asked: dict[str, Any], line: Line) -> Written:
-    try:
-        key = door.ask(home, asked)
-    except OSError as problem:
-        raise GateError(
-            f"Another Librarian holds the lock, and its door does not answer ({problem}).",
-            hints=("gatekeeper status",),
-            exit=Exit.LOCKED,
-        ) from problem
-    deadline = time.monotonic() + _PATIENCE
-    while (written := _find(home, key)) is None:
-        if time.monotonic() >= deadline:
-            raise GateError("It is written down; the Librarian has not come to it yet.", exit=Exit.WAITING)
-        line.show(doing.at(home))
-        time.sleep(_GLANCE)
-    return written
+    with Notice(home.repo) as notice:
+        try:
+            key = door.ask(home, asked)
+        except OSError as problem:
+            raise GateError(
+                f"Another Librarian holds the lock, and its door does not answer ({problem}).",
+                hints=("gatekeeper status",),
+                exit=Exit.LOCKED,
+            ) from problem
+        deadline = time.monotonic() + _PATIENCE
+        while (written := _find(home, key)) is None:
+            if time.monotonic() >= deadline:
+                raise GateError("It is written down; the Librarian has not come to it yet.", exit=Exit.WAITING)
+            line.show(doing.at(home))
+            notice.wait(_GLANCE)
+        return written
 
 
 def _find(home: Home, key: str) -> Written | None:

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from gatekeeper.config import standing
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
 from gatekeeper.repo import edition
@@ -43,6 +42,8 @@ def closed_gate_in(folder: Path) -> Home:
 
 
 def _not_ours(home: Home) -> GateError:
+    from gatekeeper.config import standing  # noqa: PLC0415 - rare, and it brings the configuration along
+
     owner = standing.user_of(home.var.stat().st_uid)
     return GateError(
         f"The state of this gate is {owner}'s, and no door serves this command.",

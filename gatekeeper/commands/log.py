@@ -10,7 +10,6 @@ from gatekeeper.model import Oid
 from gatekeeper.policy.answer import shown
 from gatekeeper.repo import records
 from gatekeeper.repo.git import Git
-from gatekeeper.repo.notice import Notice
 from gatekeeper.repo.records import Written
 
 _UNNOTICED, _BLIND = 10.0, 0.5
@@ -44,6 +43,8 @@ def log(folder: Path, *, lines: int, follow: bool, as_json: bool) -> None:
 
 
 def _follow(git: Git, found: list[Written], *, as_json: bool) -> None:
+    from gatekeeper.repo.notice import Notice  # noqa: PLC0415 - who follows waits anyway
+
     seen: Oid | None = None
     with Notice(git.folder) as notice:
         while True:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from gatekeeper.commands.home import gate_in
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import opening
+from gatekeeper.librarian import gates
 from gatekeeper.model import State
 
 
 @contextmanager
 def looking(folder: Path) -> Iterator[Gate]:
     """Yield the gate in `folder`, for reading. Raises GateError 20 without one, 22 without any valid sites.toml."""
-    with opening.for_reading(gate_in(folder)) as gate:
+    with gates.for_reading(gate_in(folder)) as gate:
         yield gate
 
 

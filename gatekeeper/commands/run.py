@@ -18,7 +18,7 @@ from gatekeeper.commands.plain import plain
 from gatekeeper.commands.under_way import under_way
 from gatekeeper.errors import Exit
 from gatekeeper.home import Home
-from gatekeeper.librarian import loop, opening, pulse
+from gatekeeper.librarian import gates, loop, opening, pulse
 from gatekeeper.librarian.foresight import foresee
 from gatekeeper.librarian.loop import Bell
 from gatekeeper.process import Cancel
@@ -81,7 +81,7 @@ def tick(folder: Path, *, dry_run: bool, as_json: bool) -> None:
 
 
 def _foretell(home: Home, *, as_json: bool) -> None:
-    with opening.for_reading(home) as gate:
+    with gates.for_reading(home) as gate:
         lines = foresee(gate)
     if as_json:
         print_json(steps=list(lines))

@@ -5,6 +5,7 @@ msgspec's own conversion stops at the first mistake; its description of the sche
 
 import shlex
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec.inspect as kinds
@@ -24,11 +25,18 @@ _Table = TypeVar("_Table", bound=Struct)
 
 def convert(raw: dict[str, object], into: type[_Table]) -> tuple[_Table, list[Found]]:
     """Return what `raw` says and what is wrong with it; what is wrong has its default, so that rules can go on."""
-    kind = kinds.type_info(into)
-    if not isinstance(kind, kinds.StructType):
-        raise TypeError(into)
+    kind = _described(into)
     walk = _Walk(kind)
     return walk.table(raw, kind, ""), walk.found
+
+
+@cache
+def _described(table: type[Struct]) -> kinds.StructType:
+    """Return msgspec's description of a schema: it takes longer than a conversion, and never changes."""
+    kind = kinds.type_info(table)
+    if not isinstance(kind, kinds.StructType):
+        raise TypeError(table)
+    return kind
 
 
 class _Walk:

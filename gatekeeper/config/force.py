@@ -8,7 +8,7 @@ from gatekeeper.config import load
 from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
-from gatekeeper.repo import receive
+from gatekeeper.repo import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ def in_force(home: Home) -> InForce:
 def _no_wider(config: Config, home: Home) -> Config:
     """Leave out whom the policy in force had left out: a valid sites.toml that only the doors saw counts on."""
     try:
-        listed = receive.load(str(home.path))["agents"]
-    except receive.Unreadable:
+        listed = compiled.load(str(home.path))["agents"]
+    except compiled.Unreadable:
         return config
     kept = {name: agent for name, agent in config.agents.items() if name in listed}
     return replace(config, agents={name: replace(agent, role=listed[name]["role"]) for name, agent in kept.items()})

@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from gatekeeper import __version__, messages
+from gatekeeper.config import standing
 from gatekeeper.config.schema import Config
 from gatekeeper.config.standing import Mode
 from gatekeeper.model import Oid
+from gatekeeper.repo.compiled import POLICY_FORMAT
 from gatekeeper.repo.export import write_file
-from gatekeeper.repo.receive import POLICY_FORMAT
 
 
 def compile_policy(
@@ -44,6 +45,7 @@ def compile_policy(
             name: {"role": agent.role, "surfaces": list(agent.surfaces), "max_open": agent.max_open}
             for name, agent in config.agents.items()
         },
+        "users": msgspec.to_builtins(standing.users_of(config)),
         "taken_out": [list(pair) for pair in taken_out],
         "templates": messages.compiled(),
     }

@@ -4,15 +4,16 @@ import json
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from gatekeeper.config import load
-from gatekeeper.config.problems import ConfigProblems
-from gatekeeper.config.schema import Config
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
+
+if TYPE_CHECKING:
+    from gatekeeper.config.schema import Config
 
 Mode = Literal["advisory", "enforced"]
 SETUP_FORMAT = 1
@@ -20,12 +21,28 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_AT_ALL = stat.S_IRWXG | stat.S_IRWXO
 
 
-def mode(home: Home, config: Config | None = None) -> Mode:
-    """Return the set-up that the gate is in now; `config` spares reading sites.toml."""
-    return "advisory" if shortfalls(home, config) else "enforced"
+@dataclass(frozen=True, slots=True)
+class Users:
+    """The Unix users that sites.toml names: of agents, and of sites that are processes; None where it names none."""
+
+    agents: Mapping[str, str | None]
+    sites: Mapping[str, str | None]
 
 
-def shortfalls(home: Home, config: Config | None = None, *, uid: int | None = None) -> tuple[str, ...]:
+def users_of(config: "Config") -> Users:
+    """Return what the set-up rests on of a configuration."""
+    running = {name: site.user for name, site in config.sites.items() if site.mode != "static"}
+    return Users({name: agent.unix_user for name, agent in config.agents.items()}, running)
+
+
+def mode(home: Home, config: "Config | None" = None, *, users: Users | None = None) -> Mode:
+    """Return the set-up that the gate is in now; `config`, or its users, spares reading sites.toml."""
+    return "advisory" if shortfalls(home, config, users=users) else "enforced"
+
+
+def shortfalls(
+    home: Home, config: "Config | None" = None, *, uid: int | None = None, users: Users | None = None
+) -> tuple[str, ...]:
     """Return why the gate is not in the enforced set-up, a sentence each; none: it is.
 
     `uid` is the user as which the Librarian runs, by default this process's own.
@@ -35,11 +52,10 @@ def shortfalls(home: Home, config: Config | None = None, *, uid: int | None = No
         return ("The Librarian runs as root.",)
     if (said := _ownership(home, us)) or (said := _set_up(home)):
         return said
-    try:
-        config = config or _config(home)
-    except ConfigProblems:
+    users = users or (users_of(config) if config is not None else _named(home))
+    if users is None:
         return ("There is no valid sites.toml.",)
-    return (*_agents(config, us), *_sites(config, us))
+    return (*_agents(users, us), *_sites(users, us))
 
 
 def _ownership(home: Home, us: int) -> tuple[str, ...]:
@@ -69,27 +85,30 @@ def _set_up(home: Home) -> tuple[str, ...]:
     return () if known else (f"{home.setup_record} has a format that this gate does not know.",)
 
 
-def _config(home: Home) -> Config:
-    try:
-        return load.load(home.sites_toml)
-    except ConfigProblems:
-        return load.load(home.applied_toml)
+def _named(home: Home) -> Users | None:
+    from gatekeeper.config import load  # noqa: PLC0415 - a push waits for all that is imported
+    from gatekeeper.config.problems import ConfigProblems  # noqa: PLC0415
 
-
-def _agents(config: Config, us: int) -> Iterator[str]:
-    for name, agent in config.agents.items():
-        if agent.unix_user is not None and uid_of(agent.unix_user) == us:
-            yield f"The agent {name} is the Librarian's own user, {agent.unix_user}."
-
-
-def _sites(config: Config, us: int) -> Iterator[str]:
-    for name, site in config.sites.items():
-        if site.mode == "static":
+    for file in (home.sites_toml, home.applied_toml):
+        try:
+            return users_of(load.load(file))
+        except ConfigProblems:
             continue
-        if site.user is None:
+    return None
+
+
+def _agents(users: Users, us: int) -> Iterator[str]:
+    for name, user in users.agents.items():
+        if user is not None and uid_of(user) == us:
+            yield f"The agent {name} is the Librarian's own user, {user}."
+
+
+def _sites(users: Users, us: int) -> Iterator[str]:
+    for name, user in users.sites.items():
+        if user is None:
             yield f"The site {name} has no `user` of its own."
-        elif uid_of(site.user) == us:
-            yield f"The site {name} runs as the Librarian's own user, {site.user}."
+        elif uid_of(user) == us:
+            yield f"The site {name} runs as the Librarian's own user, {user}."
 
 
 def uid_of(user: str) -> int | None:

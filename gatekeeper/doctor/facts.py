@@ -25,7 +25,7 @@ from gatekeeper.doctor.finding import Facts, Programs, Reach
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
 from gatekeeper.hosts.line import Line
-from gatekeeper.librarian import opening, space
+from gatekeeper.librarian import gates, space
 from gatekeeper.repo import git, hooks, lock
 from gatekeeper.repo.create import foreign_settings
 from gatekeeper.repo.git import Git
@@ -195,7 +195,7 @@ def _knock(place: Path) -> str | None:
 
 def _hosts(home: Home, config: Config) -> dict[str, str | None]:
     """Say hello to every host that runs sites, all at once."""
-    lines = [Line(home, one, config.pm2.command, config.pm2.home) for one in opening.machines(home, config)]
+    lines = [Line(home, one, config.pm2.command, config.pm2.home) for one in gates.machines(home, config)]
     if not lines:
         return {}
     with ThreadPoolExecutor(len(lines)) as pool:

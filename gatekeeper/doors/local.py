@@ -113,10 +113,10 @@ class Keeper:
             return Exit.FAILED
 
     def _who(self, uid: int) -> Visitor:
-        config = visitor.in_force(self.home)
+        agents = visitor.listed(self.home)
         if self.agent is None or uid == 0:
-            return visitor.by_uid(config, uid)
-        return visitor.by_name(config, self.agent, Assurance.KERNEL)
+            return visitor.by_uid(agents, uid)
+        return visitor.by_name(agents, self.agent, Assurance.KERNEL)
 
     def _serve(self, wire: Wire, who: Actor, asked: dict[str, Any]) -> int:
         match asked:

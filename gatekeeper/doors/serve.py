@@ -8,7 +8,7 @@ from functools import partial
 from io import FileIO
 
 from gatekeeper import process
-from gatekeeper.doors import box, commands, withdraw
+from gatekeeper.doors import box, commands
 from gatekeeper.doors.visitor import pass_of
 from gatekeeper.doors.wire import FLUSH, Gone, Wire
 from gatekeeper.home import Home
@@ -45,6 +45,8 @@ def push(home: Home, who: Actor, wire: Wire) -> int:
             for update in asked.updates if not ours else ():
                 posted.finish(str(home.path), *update.decode("utf-8", "replace").split(" ", 2)[1:])
             if ours:
+                from gatekeeper.doors import withdraw  # noqa: PLC0415 - a push waits for all that is imported
+
                 withdraw.answer(home, who, asked, wire)
                 _drain(wire)
             return status

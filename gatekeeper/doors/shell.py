@@ -2,10 +2,10 @@
 
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 from gatekeeper.doors import serve as git
 from gatekeeper.doors import visitor
-from gatekeeper.doors.local import Verb
 from gatekeeper.doors.places import MOST_EACH, place
 from gatekeeper.doors.visitor import Stranger
 from gatekeeper.doors.wire import Wire
@@ -13,16 +13,19 @@ from gatekeeper.errors import Exit
 from gatekeeper.home import Home
 from gatekeeper.model import Actor, Assurance
 
+if TYPE_CHECKING:
+    from gatekeeper.doors.local import Verb
+
 _STREAMS = Wire(0, 1)
 
 
-def serve(home: Home, agent: str, asked: str, protocol: str | None, run: Verb) -> int:
+def serve(home: Home, agent: str, asked: str, protocol: str | None, run: "Verb") -> int:
     """Serve one command of a client over the standard streams; return the exit status.
 
     `run` runs a verb of the command line, and refuses what is not open. Whatever path Git names, it gets this gate's
     repository.
     """
-    who = visitor.by_name(visitor.in_force(home), agent, Assurance.KEY)
+    who = visitor.by_name(visitor.listed(home), agent, Assurance.KEY)
     if isinstance(who, Stranger):
         return _refuse(f"GATE-301 {who.why}")
     with place(home, who.name) as free:
@@ -31,7 +34,7 @@ def serve(home: Home, agent: str, asked: str, protocol: str | None, run: Verb) -
         return _serve(home, who, asked, protocol, run)
 
 
-def _serve(home: Home, who: Actor, asked: str, protocol: str | None, run: Verb) -> int:
+def _serve(home: Home, who: Actor, asked: str, protocol: str | None, run: "Verb") -> int:
     match _words(asked):
         case ["git-receive-pack", _]:
             return git.push(home, who, _STREAMS)

@@ -13,7 +13,7 @@ from gatekeeper.doors.wire import FLUSH, Wire, band, packet
 from gatekeeper.home import Home
 from gatekeeper.model import NO_OID, Actor
 from gatekeeper.policy.answer import brief
-from gatekeeper.repo import childgit, posted, receive
+from gatekeeper.repo import childgit, compiled, posted, receive
 
 _DECLINED = b"pre-receive hook declined"
 _MOVED = b"the request has moved on; fetch it and look again"
@@ -36,8 +36,8 @@ def answer(home: Home, who: Actor, push: Push, wire: Wire) -> None:
 def _judged(home: Home, who: Actor, push: Push) -> str:
     environment = box.environment(**pass_of(who), **_named(push.options))
     try:
-        policy = receive.load(str(home.path))
-    except receive.Unreadable as problem:
+        policy = compiled.load(str(home.path))
+    except compiled.Unreadable as problem:
         return f"error: GATE-501 {brief(problem)}. Nothing was changed.\n"
     with closing(childgit.runner(str(home.repo), environment)) as git:
         return receive.Door(str(home.path), policy, environment, git).judge(push.lines)

@@ -4,11 +4,10 @@ A host's repository holds the trees of its releases alone, each kept by a ref of
 history gets there.
 """
 
-import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -57,41 +56,13 @@ def lack(git: Git, builds: Path, tree: Oid, outputs: Mapping[str, str]) -> Lack:
     return Lack(tree in trees, trees, tuple(missing))
 
 
-def make_pack(git: Git, tree: Oid, there: Sequence[Oid], file: BinaryIO) -> int:
-    """Write to `file` what makes `tree` whole where the trees `there` are; return its size in bytes."""
-    known = git.call(
-        ["cat-file", "--batch-check=%(objectname) %(objecttype)"], "".join(f"{o}\n" for o in there).encode()
-    )
-    ours = [line.split()[0] for line in known.decode().splitlines() if line.endswith(" tree")]
-    asked = f"{tree}\n" + ("--not\n" + "".join(f"{oid}\n" for oid in ours) if ours else "")
-    argv = (
-        "git",
-        f"--git-dir={git.folder}",
-        "pack-objects",
-        "--revs",
-        "--thin",
-        "--delta-base-offset",
-        "--stdout",
-        "-q",
-    )
-    with tempfile.TemporaryFile() as wish:
-        wish.write(asked.encode())
-        wish.seek(0)
-        child = process.attach(argv, env=process.clean_environment(), stdin=wish.fileno(), stdout=file.fileno())
-        if child.wait() != 0:
-            raise GateError(f"git pack-objects failed for tree {tree}.", code="GATE-502")
-    return os.fstat(file.fileno()).st_size
-
-
 def take_pack(git: Git, tree: Oid, file: BinaryIO) -> None:
     """Add a pack's objects, and prove that the tree is whole. GateError when it is not."""
     file.seek(0)
     with fault.step("host: pack"):
-        argv = ("git", f"--git-dir={git.folder}", "index-pack", "--stdin", "--fix-thin", "--strict")
-        with (git.folder / "arrived").open("wb") as said:
-            child = process.attach(argv, env=process.clean_environment(), stdin=file.fileno(), stdout=said.fileno())
-            whole = child.wait() == 0
-        whole = whole and git.run("rev-list", "--objects", "--quiet", tree, allowed=(0, 1, 128)).ok
+        with tempfile.TemporaryFile() as said:
+            git.pour("index-pack", "--stdin", "--fix-thin", "--strict", source=file, sink=said)
+        whole = git.run("rev-list", "--objects", "--quiet", tree, allowed=(0, 1, 128)).ok
     if not whole:
         raise GateError(f"What arrived does not make tree {tree} whole.", code="GATE-504")
 

@@ -9,6 +9,7 @@ from gatekeeper.hosts import freight, wire
 from gatekeeper.hosts.line import Line
 from gatekeeper.hosts.wire import Lack
 from gatekeeper.model import Oid, SiteName, Version
+from gatekeeper.repo import packing
 from gatekeeper.repo.git import Git
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.ship.stage import Changed, Load
@@ -149,7 +150,7 @@ class Host:
 
     def _send_tree(self, git: Git, tree: Oid, there: Sequence[Oid]) -> None:
         with freight.draft(self.work) as file:
-            size = freight.make_pack(git, tree, there, file)
+            size = packing.pack(git, (tree,), there, file, scratch=self.work)
             self.line.carry(wire.Pack(tree, size), file, _COPYING)
 
     def _send_output(self, key: str, digest: str) -> None:

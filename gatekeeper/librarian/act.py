@@ -10,7 +10,8 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import cargo, decisions, doors, filing
 from gatekeeper.librarian.hands import Hands, Tell
-from gatekeeper.librarian.observe import present_release, runs_digest, version_of
+from gatekeeper.librarian.observe import runs_digest, version_of
+from gatekeeper.librarian.present import present_release
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.librarian.spent import id_of, unheard
 from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State

@@ -1,35 +1,21 @@
 """What tips that nobody has judged yet ask for: the door's own rules, asked again by the Librarian."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import doors
+from gatekeeper.librarian.present import Fresh
 from gatekeeper.librarian.rules import in_words
-from gatekeeper.model import Actor, Ask, Assurance, Oid, Reason, RequestId, Result, State
+from gatekeeper.model import Actor, Ask, Assurance, Reason, Result, State
 from gatekeeper.policy import admission
+from gatekeeper.policy.found import Arrival
 from gatekeeper.policy.pushed import UNKNOWN, Claim, Facts, Other, Refusal
-from gatekeeper.policy.step import Arrival
 from gatekeeper.policy.wishes import Wish
 from gatekeeper.repo import facts
-from gatekeeper.repo.spool import Entry
 
 _LAST = 1 << 40
 AT_ONCE = 500
 """Tips that are judged by the same git processes: as many as their command lines and the memory easily hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """A tip that no result tells of: what the hook wrote down before the ref moved, and the attempt before it.
-
-    Without such a note (a hook that was killed, a write by hand) the tip's committer is whom it is put down to.
-    """
-
-    id: RequestId
-    tip: Oid
-    pushed: Entry | None
-    known: Result | None
 
 
 def arrivals(gate: Gate, fresh: Sequence[Fresh], results: Iterable[Result] | None) -> tuple[Arrival, ...]:

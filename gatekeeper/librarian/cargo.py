@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from gatekeeper import __version__
+from gatekeeper.config.digest import digest
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.observe import desired_runs
 from gatekeeper.librarian.recollection import Recollection, ground
@@ -106,7 +107,7 @@ def _approved(gate: Gate, results: Sequence[Result]) -> dict[RequestId, str]:
 def _rules(gate: Gate) -> dict[str, str]:
     """Return by what it was decided: the digest that the record `configured` has too, and which gatekeeper."""
     text = gate.home.applied_toml.read_text("utf-8") if gate.home.applied_toml.exists() else ""
-    return {"policy": jobs.digest(text), "gatekeeper": __version__}
+    return {"policy": digest(text), "gatekeeper": __version__}
 
 
 def next_version(gate: Gate, bumps: Iterable[str]) -> Version:
@@ -145,7 +146,7 @@ def _inputs(gate: Gate, made: Load, run: SiteRun) -> str:
     paths = (site.path, *site.uses)
     content = [[entry.path, entry.mode, entry.oid] for entry in gate.git.entries(made.tree, *paths)]
     built = [[o.path, o.digest] for o in made.outputs if any(jobs.within(o.path, path) for path in paths)]
-    return jobs.digest([content, built, repr(run)])
+    return digest([content, built, repr(run)])
 
 
 def _touches(gate: Gate, train: Sequence[Stage], mind: Recollection) -> dict[RequestId, frozenset[str]]:

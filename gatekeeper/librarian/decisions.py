@@ -10,7 +10,6 @@ from gatekeeper.librarian.verbs.hearing import Hearing
 from gatekeeper.model import Decision, Reason
 from gatekeeper.policy.step import Snapshot
 from gatekeeper.repo import records, spool
-from gatekeeper.repo.records import Written
 
 VERBS: Mapping[str, Callable[[Hearing], Reason | None]] = {
     "abort": abort.abort,
@@ -44,11 +43,6 @@ def carry_out(gate: Gate, seen: Snapshot, decision: Decision, hands: Hands) -> R
     if _done(gate, decision):
         spool.drop(gate.home.spool, (decision.key,))
     return alarm
-
-
-def outcome(written: Written) -> tuple[Exit, str]:
-    """Return what the record that ended a decision says: the command's exit status, and its sentence."""
-    return Exit(written.record.data.get("exit", 0)), written.record.subject
 
 
 def _done(gate: Gate, decision: Decision) -> bool:

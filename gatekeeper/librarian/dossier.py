@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import fresh, survey
-from gatekeeper.librarian.observe import present_release
+from gatekeeper.librarian.present import present_release
 from gatekeeper.model import RELEASE, Job, Oid, RequestId, Result, State, Verdict
 from gatekeeper.repo import records, verdicts
 from gatekeeper.repo.merge import Conflict, merge, regions

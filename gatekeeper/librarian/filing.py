@@ -7,7 +7,7 @@ from typing import Any
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.hands import Hands
 from gatekeeper.model import KEEP, NO_OID, RESULTS, Actor, Ask, Reason, Ref, Result, State
-from gatekeeper.policy.step import Arrival
+from gatekeeper.policy.found import Arrival
 from gatekeeper.repo import results
 from gatekeeper.repo.git import Change
 from gatekeeper.repo.ledger import utc

@@ -16,6 +16,7 @@ from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.hands import Hands
 from gatekeeper.librarian.keeping import keep_house, make_room
+from gatekeeper.librarian.memory import Memory
 from gatekeeper.librarian.observe import observe
 from gatekeeper.librarian.recollection import Recollection
 from gatekeeper.model import Reason, Result
@@ -35,17 +36,25 @@ _LOST_AGAIN = 10.0
 
 
 def beat(
-    gate: Gate, *, cancel: Cancel, tell: Tell, period: float, cluster: Cluster, knock: tuple[Cancel, ...] = ()
+    gate: Gate,
+    *,
+    cancel: Cancel,
+    tell: Tell,
+    period: float,
+    cluster: Cluster,
+    knock: tuple[Cancel, ...] = (),
+    memory: Memory | None = None,
 ) -> Beat:
     """Do everything that can be done now. Stops between steps when `cancel` is thrown.
 
-    Raises GateError when the sites, the sandbox or the disk are not usable: the next heartbeat tries again.
+    With `memory` what the heartbeats before it merged and judged need not be done again. Raises GateError when the
+    sites, the sandbox or the disk are not usable: the next heartbeat tries again.
     """
-    mind = Recollection()
+    mind = Recollection() if memory is None else Recollection(memory)
     _note(gate, period)
     make_room(gate)
     cluster.open(gate)
-    with closing(Checks(gate, mind, tell, cluster)) as checks:
+    with mind.memory.during(gate), closing(Checks(gate, mind, tell, cluster)) as checks:
         ended = _work(gate, Hands(mind, checks, cancel, tell, knock))
     return clustering.told(gate, ended, cluster, mind, cancel) if ended.whole else ended
 

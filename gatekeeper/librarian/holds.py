@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Hold
 from gatekeeper.model import Oid, Request
 from gatekeeper.policy.patterns import matches
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 from gatekeeper.repo.merge import Conflict, merge
-from gatekeeper.verify.jobs import digest
 
 _LOOK_BACK = 200
 """Landings that are looked through for work that a request would set back."""
@@ -35,12 +35,12 @@ class Holds:
     release: Oid
     _own: dict[Oid, frozenset[str]] = field(default_factory=dict)
     _merges: dict[Oid, frozenset[str]] = field(default_factory=dict)
-    _judged: dict[tuple[Oid, Oid, Oid], Held] = field(default_factory=dict)
+    _judged: dict[tuple[Oid, str, Oid, Oid], Held] = field(default_factory=dict)
     _landed: dict[tuple[str, Oid], list[tuple[str, str]]] | None = None
 
     def judge(self, request: Request, before: Oid, after: Oid) -> Held:
         """Return what is held of a merge of `request` that turns tree `before` into `after`."""
-        key = (request.tip, before, after)
+        key = (request.tip, request.agent.name, before, after)
         if key not in self._judged:
             self._judged[key] = self._judge(request, before, after)
         return self._judged[key]

@@ -17,10 +17,11 @@ from gatekeeper.config.problems import ConfigProblems
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import alarming, opening, pulse
+from gatekeeper.librarian import alarming, gates, opening, pulse
 from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.door import Door
 from gatekeeper.librarian.heartbeat import beat
+from gatekeeper.librarian.memory import Memory
 from gatekeeper.librarian.telling import Telling
 from gatekeeper.model import SHIPPING, Reason
 from gatekeeper.process import Cancel
@@ -66,25 +67,34 @@ class Bell:
             self._brake.throw()
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What one Librarian keeps from heartbeat to heartbeat; all of it can be lost without harm."""
+
+    telling: Telling
+    cluster: Cluster
+    memory: Memory
+
+
 def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
     """Live until `bell` ends it. A heartbeat that fails is told, and tried again."""
     door = Door(home, time.time, bell.ring)
     door.open()
     pulse.ready("the first heartbeat is under way")
-    telling, cluster = Telling(home, time.time, tell, background=True), Cluster()
+    kept = _Kept(Telling(home, time.time, tell, background=True), Cluster(), Memory())
     try:
         event: str | None = "started"
         while not bell.stop.thrown:
             bell.rung.reset()
-            pause = _beat_and_tell(home, held, bell, telling, cluster, event)
+            pause = _beat_and_tell(home, held, bell, kept, event)
             event = None
             pulse.at(f"at rest; next heartbeat at {utc(time.time() + pause)}")
             _wait(home, bell, pause)
         pulse.stopping()
         _recorded(home, held, "stopped")
     finally:
-        cluster.close()
-        telling.close()
+        kept.cluster.close()
+        kept.telling.close()
         door.close()
 
 
@@ -99,10 +109,12 @@ def beat_once(  # noqa: PLR0913
     knock: tuple[Cancel, ...] = (),
     telling: Telling | None = None,
     cluster: Cluster | None = None,
+    memory: Memory | None = None,
 ) -> Beat:
     """Do one heartbeat, `event` recorded first; `knock` says, while checks run, that there is something new.
 
-    Without `telling` people are told before it returns; without `cluster` its workers are left when it does.
+    Without `telling` people are told before it returns; without `cluster` its workers are left when it does; with
+    `memory` it goes on from what the last one knew.
 
     Raises GateError when sites, sandbox or disk are not usable.
     """
@@ -111,7 +123,7 @@ def beat_once(  # noqa: PLR0913
         closing(Cluster()) if cluster is None else nullcontext(cluster) as workers,
     ):
         try:
-            with opening.opened(home, held, clock=clock) as (gate, problems):
+            with gates.opened(home, held, clock=clock) as (gate, problems):
                 invalid = _invalid(problems)
                 opening.make_good(gate, tell)
                 if event:
@@ -119,7 +131,7 @@ def beat_once(  # noqa: PLR0913
                 opening.apply(gate)
                 told.begin(gate, event)
                 period = gate.config.gate.heartbeat
-                ended = beat(gate, cancel=brake, tell=tell, period=period, cluster=workers, knock=knock)
+                ended = beat(gate, cancel=brake, tell=tell, period=period, cluster=workers, knock=knock, memory=memory)
                 progress.at("telling people, and mirrors")
                 told.end(gate, ended.sight, map(alarming.invalid, invalid), whole=ended.whole)
         except (GateError, OSError) as problem:
@@ -130,14 +142,22 @@ def beat_once(  # noqa: PLR0913
     return replace(ended, alarms=(*ended.alarms, *invalid))
 
 
-def _beat_and_tell(home: Home, held: Lock, bell: Bell, telling: Telling, cluster: Cluster, event: str | None) -> float:
+def _beat_and_tell(home: Home, held: Lock, bell: Bell, kept: _Kept, event: str | None) -> float:
     """Do a heartbeat and return how long to wait for the next, in seconds."""
-    tell = telling.tell
+    tell = kept.telling.tell
     with closing(Cancel()) as brake:
         bell.arm(brake)
         try:
             ended = beat_once(
-                home, held, brake, tell, event=event, knock=(bell.rung,), telling=telling, cluster=cluster
+                home,
+                held,
+                brake,
+                tell,
+                event=event,
+                knock=(bell.rung,),
+                telling=kept.telling,
+                cluster=kept.cluster,
+                memory=kept.memory,
             )
         except (GateError, OSError) as problem:
             code = problem.code if isinstance(problem, GateError) else "GATE-503"
@@ -195,7 +215,7 @@ def _written(home: Home) -> tuple[int, int]:
 
 
 def _recorded(home: Home, held: Lock, event: str) -> None:
-    with opening.opened(home, held) as (gate, _):
+    with gates.opened(home, held) as (gate, _):
         # an unfinished publication names the log's old value, an unfinished change of keys has retired this key
         if gate.git.resolve(SHIPPING) is None and not rotation.pending(home):
             _note(gate, event)

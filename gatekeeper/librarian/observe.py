@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from gatekeeper.errors import GateError
+from gatekeeper.config.digest import digest
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import doors
-from gatekeeper.librarian.arrival import AT_ONCE, Fresh, arrivals, imagined
+from gatekeeper.librarian.arrival import AT_ONCE, arrivals, imagined
 from gatekeeper.librarian.planning import plan
+from gatekeeper.librarian.present import Fresh, present_release, requests_in
 from gatekeeper.librarian.recollection import Recollection, ground_of
 from gatekeeper.librarian.rules import in_force
 from gatekeeper.librarian.spent import ended, id_of, spent, unheard
@@ -18,10 +19,8 @@ from gatekeeper.model import (
     BAD,
     FROZEN,
     INTERRUPTED,
-    RELEASE,
     REQUESTS,
     SHIPPING,
-    TAGS,
     Oid,
     Ref,
     Release,
@@ -32,18 +31,16 @@ from gatekeeper.model import (
     Version,
 )
 from gatekeeper.policy import order, overdue, versions
+from gatekeeper.policy.found import Arrival, Closed
 from gatekeeper.policy.scene import Plan
-from gatekeeper.policy.step import Arrival, Closed, Snapshot
+from gatekeeper.policy.step import Snapshot
 from gatekeeper.repo import results, spool
-from gatekeeper.repo.create import PLACEHOLDER
 from gatekeeper.repo.ledger import utc
-from gatekeeper.repo.sign import EMAIL
 from gatekeeper.ship import runs
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.sites.run import SiteRun
 from gatekeeper.sites.target import SiteSeen
 from gatekeeper.verify import jobs
-from gatekeeper.verify.jobs import digest
 
 
 def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapshot:
@@ -85,7 +82,7 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
     now = utc(gate.clock())
     standing += [imagined(arrival, number, at=now) for number, arrival in enumerate(arrived)] if imagine else []
     policy = {**gate.policy, "taken_out": doors.taken_out(gate.git, known.values())}
-    yard = Yard(gate.git, gate.config, policy, release, mind.memory, gate.clock())
+    yard = Yard(gate.trial, gate.config, policy, release, mind.memory, gate.clock())
     formed = _form(gate, refs, yard, standing, open_tips)
     changed = _changed_sites(gate, release, refs)
     shut = closed(gate, refs.get(FROZEN), order.with_needs(order.put_first(standing), formed.queue))
@@ -105,23 +102,6 @@ def observe(gate: Gate, mind: Recollection, *, imagine: bool = False) -> Snapsho
         bad_trees=_named(refs, BAD),
         interrupted=_named(refs, INTERRUPTED),
     )
-
-
-def requests_in(refs: Mapping[Ref, Oid]) -> dict[RequestId, Oid]:
-    """Return the tip of every open request."""
-    found = {ref: oid for ref, oid in refs.items() if ref.startswith(REQUESTS) and ref != PLACEHOLDER}
-    return {RequestId(ref.removeprefix(REQUESTS)): oid for ref, oid in found.items()}
-
-
-def present_release(gate: Gate, refs: Mapping[Ref, Oid]) -> Release:
-    """Return what `release` holds; its version is the highest tag of ours that points at it."""
-    commit = refs.get(RELEASE)
-    if commit is None:
-        raise GateError("The repository has no `release`.", code="GATE-502", hints=("gatekeeper init makes one",))
-    form = "--format=%(taggeremail:trim) %(refname:strip=2)"
-    pointed = gate.git.text("for-each-ref", f"--points-at={commit}", form, f"{TAGS}v*").splitlines()
-    ours = (line.removeprefix(f"{EMAIL} ") for line in pointed if line.startswith(f"{EMAIL} "))
-    return Release(versions.newest(ours), commit, gate.git.tree_of(commit))
 
 
 def desired_runs(gate: Gate, tree: Oid) -> tuple[SiteRun, ...]:

@@ -1,9 +1,9 @@
-"""What one heartbeat remembers, so that it need not find it out twice. Nothing of it outlives the heartbeat."""
+"""What one heartbeat remembers, so that it need not find it out twice. Only `memory` outlives the heartbeat."""
 
 from dataclasses import dataclass, field
 
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.train import Memory
+from gatekeeper.librarian.memory import Memory
 from gatekeeper.model import Oid, RequestId
 from gatekeeper.policy.scene import Red, Suspect
 from gatekeeper.repo.spool import Entry
@@ -46,12 +46,16 @@ def ground(gate: Gate, tree: Oid, mind: Recollection) -> Ground:
     if mind.toolchain is None:
         mind.toolchain = toolchain.measured(gate.config.verify.toolchain)
     if tree not in mind.grounds:
-        mind.grounds[tree] = ground_of(gate, tree, mind.toolchain)
+        oids = mind.memory.places_in(gate.trial, tree, _named(gate))
+        mind.grounds[tree] = Ground({**oids, jobs.WHOLE: tree}, mind.toolchain, gate.config.verify.sandbox)
     return mind.grounds[tree]
 
 
-def ground_of(gate: Gate, tree: Oid, toolchain: str = "") -> Ground:
-    """Read the paths that jobs name; without a toolchain it only tells which of them the tree holds."""
-    paths = [path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE]
-    oids = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in gate.git.entries(tree, *paths)} if paths else {}
-    return Ground({**oids, jobs.WHOLE: tree}, toolchain, gate.config.verify.sandbox)
+def ground_of(gate: Gate, tree: Oid) -> Ground:
+    """Return which of the paths that jobs name a tree holds; it knows no toolchain."""
+    oids = Memory().places_in(gate.trial, tree, _named(gate))
+    return Ground({**oids, jobs.WHOLE: tree}, "", gate.config.verify.sandbox)
+
+
+def _named(gate: Gate) -> tuple[str, ...]:
+    return tuple(path for path in jobs.paths_of(gate.config) if path != jobs.WHOLE)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatekeeper import messages
-from gatekeeper.model import Oid, Reason, Request
+from gatekeeper.config.digest import digest
+from gatekeeper.model import Oid, Reason, Request, RequestId
 from gatekeeper.policy import admission
 from gatekeeper.policy.pushed import Claim, Facts, Refusal
 from gatekeeper.repo import facts, tree
 from gatekeeper.repo.git import Git
-from gatekeeper.verify.jobs import digest
 
 _PARTS = ("agents", "surfaces", "limits", "protected")
 
@@ -25,15 +25,15 @@ class Rules:
     git: Git
     policy: Mapping[str, Any]
     """What the doors judge by now; `taken_out` as it is at this moment."""
-    _facts: dict[Oid, Facts] = field(default_factory=dict)
-    _merged: dict[tuple[Oid, Oid, Oid], Refusal | None] = field(default_factory=dict)
+    _facts: dict[tuple[RequestId, Oid], Facts] = field(default_factory=dict)
+    _merged: dict[tuple[RequestId, Oid, Oid, Oid], Refusal | None] = field(default_factory=dict)
 
     def learn(self, requests: Sequence[Request]) -> None:
         """Read the facts of these requests, those that are not known yet, by the same few git processes."""
-        tips: dict[str, str] = {one.id: one.tip for one in requests if one.tip not in self._facts}
+        tips: dict[str, str] = {one.id: one.tip for one in requests if (one.id, one.tip) not in self._facts}
         if tips:
             found, _ = facts.collect_all(self.git.call, tips, self.policy)
-            self._facts |= {Oid(known.new): known for known in found}
+            self._facts |= {(RequestId(known.id), Oid(known.new)): known for known in found}
 
     def fault(self, request: Request, before: Oid, after: Oid) -> Refusal | None:
         """Return why no person may let a merge of `request` land that turns tree `before` into `after`."""
@@ -47,10 +47,10 @@ class Rules:
 
     def _known(self, request: Request) -> Facts:
         self.learn((request,))
-        return self._facts[request.tip]
+        return self._facts[request.id, request.tip]
 
     def _fault_merged(self, request: Request, before: Oid, after: Oid) -> Refusal | None:
-        key = (request.tip, before, after)
+        key = (request.id, request.tip, before, after)
         if key not in self._merged:
             change = tree.compare(self.git.call, before, after, self.policy["limits"])
             self._merged[key] = admission.judge_merged(change, self.policy, request.id)

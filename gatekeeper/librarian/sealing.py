@@ -11,7 +11,7 @@ from pathlib import Path
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import doors, opening
+from gatekeeper.librarian import doors, gates, opening
 from gatekeeper.model import NO_OID, RELEASE, SEALED, SHIPPING, Actor, Oid
 from gatekeeper.repo import create, edition, frozen, hooks
 from gatekeeper.repo.frozen import Freeze
@@ -36,7 +36,7 @@ def seal(home: Home, token: Lock, *, by: Actor, reason: str) -> None:
 
     On a gate that is sealed already it records nothing. Raises GateError while a ship is unfinished.
     """
-    with opening.opened(home, token) as (gate, _):
+    with gates.opened(home, token) as (gate, _):
         if gate.git.resolve(SEALED) is None:
             _refuse_unfinished(gate)
             words = f"{' '.join(reason.split())} ({by.name})"
@@ -50,7 +50,7 @@ def seal(home: Home, token: Lock, *, by: Actor, reason: str) -> None:
 
 def unseal(home: Home, token: Lock, *, by: Actor, reason: str) -> bool:
     """Let the gate go on, recorded with the reason; False when it was not sealed."""
-    with opening.opened(home, token) as (gate, _):
+    with gates.opened(home, token) as (gate, _):
         commit = gate.git.resolve(SEALED)
         if commit is None:
             return False

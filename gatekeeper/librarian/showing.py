@@ -12,7 +12,7 @@ from gatekeeper.config.schema import Gate as Settings
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.home import Home
-from gatekeeper.librarian import opening, shape
+from gatekeeper.librarian import gates, shape
 from gatekeeper.librarian.beside import Beside
 from gatekeeper.librarian.survey import Place, Survey, survey
 from gatekeeper.model import LOG
@@ -62,7 +62,7 @@ class Showing:
 
     def _write(self, settings: Settings, *, lives: bool) -> None:
         try:
-            with opening.for_reading(self.home, clock=self.clock) as gate:
+            with gates.for_reading(self.home, clock=self.clock) as gate:
                 files.write(self.home.www, files.rendered(picture(gate, lives=lives)))
         except Exception as problem:  # noqa: BLE001 - a gate whose page cannot be written goes on, and says so
             cause = _cause(problem)

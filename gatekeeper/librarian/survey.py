@@ -8,14 +8,12 @@ from gatekeeper.alerts import book
 from gatekeeper.alerts.book import Page
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import doing, space, windows
-from gatekeeper.librarian.arrival import Fresh, arrivals, imagined
-from gatekeeper.librarian.observe import present_release, requests_in
+from gatekeeper.librarian.present import Fresh, present_release, requests_in
 from gatekeeper.librarian.space import Space
-from gatekeeper.librarian.train import as_request
 from gatekeeper.librarian.watch import tampering
 from gatekeeper.model import FROZEN, RESULTS, SEALED, Oid, Ref, Release, RequestId, Result, State
 from gatekeeper.policy import order, overdue
-from gatekeeper.policy.step import Arrival, Closed
+from gatekeeper.policy.found import Arrival, Closed
 from gatekeeper.progress import Doing
 from gatekeeper.repo import frozen, lock, results, spool
 from gatekeeper.repo.frozen import Freeze
@@ -109,7 +107,7 @@ def places(gate: Gate, refs: dict[Ref, Oid]) -> tuple[Place, ...]:
     fresh = [Fresh(id_, tip, pushed.get((id_, tip)), known.get(id_)) for id_, tip in tips.items()]
     current = _current(gate, fresh, known.values())
     waiting = [result for result in current if result.state not in OPEN_FIRST and not result.state.final]
-    ordered = order.order([as_request(result) for result in waiting], first=order.put_first(waiting))
+    ordered = order.order([order.as_request(result) for result in waiting], first=order.put_first(waiting))
     by_id = {result.id: result for result in current}
     queue = tuple(Place(by_id[request.id], number) for number, request in enumerate(ordered, 1))
     stuck = sorted((r for r in current if r.state in OPEN_FIRST), key=lambda r: r.sequence)
@@ -135,8 +133,14 @@ def names(refs: dict[Ref, Oid]) -> tuple[str, ...]:
 def _current(gate: Gate, tips: Sequence[Fresh], known: Iterable[Result] | None) -> list[Result]:
     """Return the result of each very tip; one that the Librarian has not seen is queued behind all others."""
     unseen = [one for one in tips if one.known is None or one.known.tip != one.tip]
-    judged = {arrived.id: arrived for arrived in arrivals(gate, unseen, known)} if unseen else {}
+    judged = _judged(gate, unseen, known) if unseen else {}
     return [_foreseen(gate, one, judged[one.id]) if one.id in judged else _told(one) for one in tips]
+
+
+def _judged(gate: Gate, unseen: Sequence[Fresh], known: Iterable[Result] | None) -> dict[RequestId, Arrival]:
+    from gatekeeper.librarian.arrival import arrivals  # noqa: PLC0415 - all the rules of the door, seldom needed
+
+    return {arrived.id: arrived for arrived in arrivals(gate, unseen, known)}
 
 
 def _told(one: Fresh) -> Result:
@@ -145,6 +149,8 @@ def _told(one: Fresh) -> Result:
 
 
 def _foreseen(gate: Gate, one: Fresh, arrived: Arrival) -> Result:
+    from gatekeeper.librarian.arrival import imagined  # noqa: PLC0415 - as above
+
     at = str(one.pushed.fields["at"]) if one.pushed and "at" in one.pushed.fields else utc(gate.clock())
     attempt = one.known.attempt + 1 if one.known else 1
     return imagined(arrived, int(gate.clock()), at=at, attempt=attempt)

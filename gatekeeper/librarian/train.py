@@ -5,18 +5,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatekeeper import messages
+from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Config
 from gatekeeper.librarian.holds import Holds
+from gatekeeper.librarian.memory import Memory
 from gatekeeper.librarian.rules import Rules, in_force, in_words
 from gatekeeper.model import Oid, Reason, Release, Request, RequestId, Result, Stage, State
 from gatekeeper.policy import admission, order, repair
 from gatekeeper.policy.pushed import Refusal
 from gatekeeper.policy.step import Standing
-from gatekeeper.repo import drafts
+from gatekeeper.repo import drafts, trial
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 from gatekeeper.repo.merge import Conflict, Merged, hunks, merge
-from gatekeeper.verify.jobs import digest
 
 _SHOWN = 5
 _AHEAD = 4
@@ -24,16 +25,6 @@ _AHEAD = 4
 _LOOKED_AT = 100
 """Requests that are judged at least; what stands further behind a line that is full keeps its state until then."""
 _LOOKED_BACK = 500
-
-
-@dataclass(slots=True)
-class Memory:
-    """Merges that were done before in this heartbeat: (ours, theirs) to what came of it."""
-
-    merges: dict[tuple[Oid, Oid], tuple[Merged | Conflict, Oid | None]] = field(default_factory=dict)
-    holds: dict[Oid, Holds] = field(default_factory=dict)
-    rules: dict[Oid, Rules] = field(default_factory=dict)
-    """Like the holds by the release that they are judged against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +54,18 @@ class Yard:
     @property
     def holds(self) -> Holds:
         """What is known of the holds on the present release."""
-        if self.release.commit not in self.memory.holds:
-            self.memory.holds[self.release.commit] = Holds(self.git, self.config.hold, self.release.commit)
-        return self.memory.holds[self.release.commit]
+        return self.memory.holds_on(self.git, self.config.hold, self.release.commit)
 
     @property
     def rules(self) -> Rules:
         """What is known of the door's rules on the present release."""
-        if self.release.commit not in self.memory.rules:
-            self.memory.rules[self.release.commit] = Rules(self.git, self.policy)
-        return self.memory.rules[self.release.commit]
+        return self.memory.rules_on(self.git, self.policy, self.release.commit)
 
     def form(
         self, results: Sequence[Result], resting: Mapping[RequestId, Standing], first: Sequence[RequestId]
     ) -> Formed:
         """Merge what can be merged, in the queue's order, as far as the planner looks ahead."""
-        requests = self._implied([as_request(r) for r in results if r.id not in resting], results)
+        requests = self._implied([order.as_request(r) for r in results if r.id not in resting], results)
         known = {result.id: result for result in results}
         self.approvals = {result.id: result.approval for result in results}
         stages = [Stage(None, self.release.commit, self.release.tree)]
@@ -205,7 +192,7 @@ class Yard:
     def _trial(self, onto: Oid, request: Request, outcome: Merged) -> Oid:
         """Write a commit for the next merge to stand on; the same inputs give the same object."""
         found = drafts.draft(tree=outcome.tree, parents=(onto, request.tip), message="trial\n", at=0)
-        drafts.write_one(self.git, found)
+        trial.write(self.git, found)
         return found.oid
 
     def _conflict(self, request: Request, result: Result, found: Conflict, stages: Sequence[Stage]) -> Standing:
@@ -283,16 +270,3 @@ class Yard:
 def as_it_is(result: Result) -> Standing:
     """Return the standing that moves nothing."""
     return Standing(result, result.state, result.reason, result.rests_on)
-
-
-def as_request(result: Result) -> Request:
-    """Return the open attempt that a result tells of."""
-    return Request(
-        id=result.id,
-        tip=result.tip,
-        attempt=result.attempt,
-        sequence=result.sequence,
-        agent=result.agent,
-        ask=result.ask,
-        filed_at=result.filed_at,
-    )

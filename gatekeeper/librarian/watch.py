@@ -6,11 +6,10 @@ It asks what can be known cheaply; `gatekeeper audit verify` proves the whole hi
 from collections.abc import Iterator, Mapping
 
 from gatekeeper.gate import Gate
+from gatekeeper.librarian.present import newest_of_ours
 from gatekeeper.model import LOG, RELEASE, REQUESTS, TAGS, Oid, Ref, Version
-from gatekeeper.policy import versions
 from gatekeeper.repo import hooks
 from gatekeeper.repo.create import PLACEHOLDER, foreign_settings
-from gatekeeper.repo.sign import EMAIL
 
 _OURS = ("refs/gate/", REQUESTS, TAGS)
 _LOG_TRAILER = "Gate-Log: "
@@ -25,9 +24,7 @@ def tampering(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[str, ...]:
 
 def newest_tag(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[Version, Oid] | None:
     """Return the highest version that carries the Librarian's name, and its tag object."""
-    form = "--format=%(refname:strip=2) %(taggeremail:trim)"
-    pairs = (line.split(" ", 1) for line in gate.git.text("for-each-ref", form, f"{TAGS}v*").splitlines())
-    newest = versions.newest(name for name, email in pairs if email == EMAIL)
+    newest = newest_of_ours(gate.git, refs, (ref.removeprefix(TAGS) for ref in refs if ref.startswith(TAGS)))
     return (newest, refs[Ref(TAGS + newest)]) if newest else None
 
 

@@ -7,7 +7,7 @@ from gatekeeper import messages
 from gatekeeper.gate import Gate
 from gatekeeper.model import Oid, Reason, RequestId
 from gatekeeper.policy import windows
-from gatekeeper.policy.step import Closed
+from gatekeeper.policy.found import Closed
 from gatekeeper.repo import frozen
 from gatekeeper.repo.ledger import utc
 

@@ -65,3 +65,16 @@ def _dependencies_first(requests: list[Request]) -> tuple[Request, ...]:
         for member in reversed(chain):
             placed.setdefault(member.id, member)
     return tuple(placed.values())
+
+
+def as_request(result: Result) -> Request:
+    """Return the open attempt that a result tells of."""
+    return Request(
+        id=result.id,
+        tip=result.tip,
+        attempt=result.attempt,
+        sequence=result.sequence,
+        agent=result.agent,
+        ask=result.ask,
+        filed_at=result.filed_at,
+    )

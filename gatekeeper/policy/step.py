@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gatekeeper.model import (
-    Actor,
-    Ask,
     Decision,
     Oid,
     Reason,
@@ -21,19 +19,10 @@ from gatekeeper.model import (
     State,
     Verdict,
 )
+from gatekeeper.policy.found import Arrival, Closed
 from gatekeeper.policy.repair import push_again
 from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run
 from gatekeeper.policy.why import Why, said_no
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A tip that no result knows yet: who pushed it, and what it asks for, or why it cannot."""
-
-    id: RequestId
-    tip: Oid
-    agent: Actor
-    asked: Ask | Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +33,6 @@ class Standing:
     state: State
     reason: Reason | None = None
     rests_on: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Nothing may ship at the moment: the gate is frozen or outside its ship windows; `until` when that is known."""
-
-    reason: Reason
-    until: str | None = None
-    stopped: bool = False
-    """By `abort`: nothing is verified or reconfigured either."""
-    lets: frozenset[RequestId] = frozenset()
-    """Who may ship all the same: what a person put first goes past the windows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,12 @@ def draft(*, tree: Oid, parents: tuple[Oid, ...], message: str, at: float) -> Dr
     person = f"{NAME} <{EMAIL}> {int(at)} +0000"
     lines = [f"tree {tree}", *(f"parent {oid}" for oid in parents), f"author {person}", f"committer {person}"]
     content = "\n".join([*lines, "", message]).encode()
-    whole = b"commit %d\0" % len(content) + content
-    return Draft(Oid(hashlib.sha1(whole, usedforsecurity=False).hexdigest()), content)
+    return Draft(Oid(hashlib.sha1(whole(content), usedforsecurity=False).hexdigest()), content)
+
+
+def whole(content: bytes) -> bytes:
+    """Return a commit with the head that Git names and keeps it by."""
+    return b"commit %d\0" % len(content) + content
 
 
 def write(git: Git, drafts: Sequence[Draft]) -> None:

@@ -13,9 +13,6 @@ from typing import Any
 from gatekeeper import __version__
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home
-from gatekeeper.repo import hooks
-from gatekeeper.repo.create import SETTINGS
-from gatekeeper.repo.export import write_file
 
 FORMAT = 1
 """Of the whole home: raised with the format of policy, spool, plan, record or whatever else lies there.
@@ -42,6 +39,9 @@ class Edition:
 
 def own() -> Edition:
     """Return what this gatekeeper makes of a home."""
+    from gatekeeper.repo import hooks  # noqa: PLC0415 - every command asks for the format, and few for more
+    from gatekeeper.repo.create import SETTINGS  # noqa: PLC0415
+
     return Edition(FORMAT, __version__, hooks.digest(), SETTINGS)
 
 
@@ -71,6 +71,8 @@ def write(home: Home) -> Edition:
 
 def begin(home: Home, was: Edition) -> None:
     """Note that other hooks are about to be installed: until `write` they may lie there half and half."""
+    from gatekeeper.repo import hooks  # noqa: PLC0415
+
     _put(home, replace(was, becoming=hooks.digest()))
 
 
@@ -116,4 +118,6 @@ def _said(home: Home) -> dict[str, Any]:
 
 
 def _put(home: Home, edition: Edition) -> None:
+    from gatekeeper.repo.export import write_file  # noqa: PLC0415
+
     write_file(home.edition, json.dumps(asdict(edition), indent=1).encode() + b"\n", mode=0o600)

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from gatekeeper import fault, process
 from gatekeeper.errors import GateError
@@ -51,10 +51,15 @@ class Entry:
 
 
 class Git(AbstractContextManager["Git"]):
-    """One bare repository. Every method raises GateError when git fails in a way that its caller did not allow."""
+    """One bare repository. Every method raises GateError when git fails in a way that its caller did not allow.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    With a folder `apart` what is written goes there, unsynced, and what lies there is seen besides; no ref moves.
+    """
+
+    def __init__(self, folder: Path, *, apart: Path | None = None) -> None:
+        self.folder, self.apart = folder, apart
+        self._call = ("git", f"--git-dir={folder}", *(("-c", "core.fsync=none") if apart else ()))
+        self._env = {"GIT_LITERAL_PATHSPECS": "1", **(quarantine(folder, apart) if apart else {})}
         self._reader: Reader | None = None
         self._talks: dict[tuple[str, ...], process.Dialogue | None] = {}
 
@@ -82,11 +87,8 @@ class Git(AbstractContextManager["Git"]):
         pass_fds: tuple[int, ...] = (),
     ) -> process.Done:
         """Run `git ARGS` on this repository; any status but `allowed` is a GateError with git's own words."""
-        argv = ("git", f"--git-dir={self.folder}", *args)
-        literal = {"GIT_LITERAL_PATHSPECS": "1"}  # a file may be named `:(glob)x`
-        done = process.run(
-            argv, stdin=stdin, env=process.clean_environment({**literal, **(env or {})}), pass_fds=pass_fds
-        )
+        own = process.clean_environment({**self._env, **(env or {})})
+        done = process.run((*self._call, *args), stdin=stdin, env=own, pass_fds=pass_fds)
         if done.status not in allowed:
             said = done.errors.decode("utf-8", "replace").strip() or f"status {done.status}"
             raise GateError(f"git {args[0]} failed in {self.folder}: {said}", code=_fault(said, self.folder))
@@ -100,10 +102,17 @@ class Git(AbstractContextManager["Git"]):
         """Return what `git ARGS` prints, as bytes: the form that `repo.facts` asks with."""
         return self.run(*args, stdin=stdin).output
 
+    def pour(self, *args: str, source: IO[bytes], sink: IO[bytes]) -> None:
+        """Run `git ARGS` from one file to another: however much it is, none of it is held in memory."""
+        own = process.clean_environment(self._env)
+        child = process.attach((*self._call, *args), env=own, stdin=source.fileno(), stdout=sink.fileno())
+        if child.wait():
+            raise GateError(f"git {args[0]} failed in {self.folder}: status {child.returncode}")
+
     def ask(self, args: tuple[str, ...], question: bytes, *, end: bytes) -> bytes | None:
         """Ask one long `git ARGS`; None when that gives no answer: the caller then runs a process for the question."""
         if args not in self._talks:
-            self._talks[args] = _talk(self.folder, args)
+            self._talks[args] = _talk((*self._call, *args), self._env)
         talk = self._talks[args]
         answer = talk.ask(question, end=end, patience=_PATIENCE) if talk is not None else None
         if talk is not None and answer is None:
@@ -114,7 +123,7 @@ class Git(AbstractContextManager["Git"]):
     def read(self, oid: Oid) -> bytes:
         """Return the content of any object."""
         if self._reader is None:
-            self._reader = _reader(self.folder)
+            self._reader = _reader(self.folder, self._env)
         return bytes(self._reader.get_object_data(oid)[3])
 
     def resolve(self, name: str) -> Oid | None:
@@ -201,16 +210,30 @@ def _entry(line: bytes) -> Entry:
     return Entry(path.decode("utf-8", "surrogateescape"), mode, kind, Oid(oid))
 
 
-def _talk(folder: Path, args: tuple[str, ...]) -> process.Dialogue | None:
+def quarantine(folder: Path, apart: Path) -> dict[str, str]:
+    """Return what a git process must be told to see objects kept apart: what Git itself tells the hooks of a push.
+
+    It then writes there too, and moves no ref.
+    """
+    quoted = str(folder / "objects").replace("\\", "\\\\").replace('"', '\\"')
+    return {
+        "GIT_OBJECT_DIRECTORY": str(apart),
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": f'"{quoted}"',
+        "GIT_QUARANTINE_PATH": str(apart),
+    }
+
+
+def _talk(argv: tuple[str, ...], env: Mapping[str, str]) -> process.Dialogue | None:
     """Git before 2.49 keeps answers back until there are many, so that whoever waits for each would wait for ever."""
     if (unbuffered := shutil.which("stdbuf")) is not None:
-        return process.Dialogue((unbuffered, "-o0", "git", f"--git-dir={folder}", *args))
-    return process.Dialogue(("git", f"--git-dir={folder}", *args)) if version() >= _FLUSHES else None
+        return process.Dialogue((unbuffered, "-o0", *argv), env)
+    return process.Dialogue(argv, env) if version() >= _FLUSHES else None
 
 
-def _reader(folder: Path) -> "Reader":
+def _reader(folder: Path, env: Mapping[str, str]) -> "Reader":
     import git.cmd  # noqa: PLC0415 - 80 ms that only a command which reads objects pays
 
     reader = git.cmd.Git(str(folder))
-    reader.update_environment(GIT_DIR=str(folder), GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL="/dev/null")
+    own = {"GIT_DIR": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    reader.update_environment(**own, **env)
     return reader

@@ -34,6 +34,7 @@ MODULES = (
     "repo/__init__",
     "repo/around",
     "repo/childgit",
+    "repo/compiled",
     "repo/facts",
     "repo/filed",
     "repo/objects",

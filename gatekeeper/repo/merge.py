@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from gatekeeper.errors import GateError
 from gatekeeper.model import Oid
 from gatekeeper.repo.git import Git
 
@@ -37,6 +38,9 @@ def merge(git: Git, ours: Oid, theirs: Oid, *, unrelated: bool = False) -> Merge
         status, tree, *paths = _words(said)
         return Merged(Oid(tree)) if status == "1" else Conflict(Oid(tree), tuple(paths))
     done = git.run(*args, ours, theirs, allowed=(0, 1))
+    if not done.output:  # status 1 is also what it says of a commit that is not there
+        told = done.errors.decode("utf-8", "replace").strip()
+        raise GateError(f"git merge-tree could not merge {theirs} on {ours}: {told}")
     tree, *paths = _words(done.output)
     return Merged(Oid(tree)) if done.ok else Conflict(Oid(tree), tuple(paths))
 

@@ -14,6 +14,7 @@ from gatekeeper.policy import admission, answer, refs, repair
 from gatekeeper.policy.pushed import UNKNOWN, Claim, Refusal
 from gatekeeper.policy.values import TYPE_CHECKING
 from gatekeeper.repo import around, childgit, facts, filed, report, roll
+from gatekeeper.repo.compiled import Unreadable, load
 from gatekeeper.repo.posted import answer_key, home_of
 
 if TYPE_CHECKING:
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
     from gatekeeper.repo.objects import Git
     from gatekeeper.repo.report import Note
 
-POLICY_FORMAT = 1
 _LONGEST_COUNT = 5
-
-
-class Unreadable(Exception):  # noqa: N818 - the policy is, and the sentence says why
-    """The compiled policy cannot be used; nothing may be accepted without one."""
 
 
 def pre_receive() -> int:
@@ -45,18 +41,6 @@ def pre_receive() -> int:
     text = Door(home, policy, environment, git).judge(lines)
     _say(text)
     return 1 if text else 0
-
-
-def load(home: str) -> dict[str, Any]:
-    """Read the policy; Unreadable when it is missing, broken, or of a format that this gate does not know."""
-    try:
-        with open(f"{home}/var/policy.json", encoding="utf-8") as file:  # noqa: PTH123 - no pathlib in hooks
-            policy = json.load(file)
-    except (OSError, ValueError) as problem:
-        raise Unreadable(f"var/policy.json cannot be read ({type(problem).__name__})") from problem
-    if not isinstance(policy, dict) or policy.get("v") != POLICY_FORMAT:
-        raise Unreadable("var/policy.json has a format that these hooks do not know")
-    return policy
 
 
 def _unreadable(problem: str) -> str:

@@ -20,6 +20,7 @@ from gatekeeper.model import (
     Stage,
     Version,
 )
+from gatekeeper.repo import trial
 from gatekeeper.repo.export import sync_folder
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import LIBRARIAN
@@ -37,6 +38,7 @@ def merge_commits(
 
     `approved` names the person who approved a request that was held.
     """
+    trial.settle(gate.git, gate.trial, (stage.tree for stage in train[1:]), but=train[0].tree)
     at, head = gate.clock(), train[0].commit
     for stage in train[1:]:
         request = stage.request

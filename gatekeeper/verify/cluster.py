@@ -14,6 +14,7 @@ from gatekeeper.config import extras
 from gatekeeper.gate import Gate
 from gatekeeper.model import Oid, Verdict
 from gatekeeper.process import Cancel
+from gatekeeper.repo.git import Git
 from gatekeeper.verify import parcels, wire
 from gatekeeper.verify.courier import Back, Down, Reach
 from gatekeeper.verify.jobs import NO_SANDBOX, Work
@@ -63,7 +64,8 @@ class _Matter:
         home, left = self.gate.home, set(lacks)
         oids = sorted({part.oid for part in self.job.inputs.parts} & lacks)
         if oids:
-            yield from parcels.packed(home.repo, oids, had, home.work)
+            with Git(home.repo, apart=self.gate.trial.apart) as git:  # jobs run side by side
+                yield from parcels.packed(git, oids, had, home.work)
         for _, key in self.work.mounts:
             if (digest := self.built[key]) in left:
                 left.remove(digest)

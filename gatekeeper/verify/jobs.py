@@ -1,13 +1,11 @@
 """Which jobs a tree needs, and the key of each: a digest of everything that its verdict can depend on."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
+from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Build, Check, Config, Site
 from gatekeeper.model import Argv, Job, JobName, Kind, Oid, SiteName
 
@@ -154,11 +152,6 @@ def _key(definition: str, paths: tuple[str, ...], ground: Ground, seen: _Left) -
 
 def _needs(seen: _Left) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for _, key, output in seen if output is None))
-
-
-def digest(value: Any) -> str:
-    """Return 40 hex digits of the SHA-256 of a JSON value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:40]
 
 
 def _rooted(base: str, path: str) -> str:

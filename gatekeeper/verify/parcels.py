@@ -10,17 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from gatekeeper import process
-from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import Oid
+from gatekeeper.repo import packing
 from gatekeeper.repo.git import Git
 from gatekeeper.verify.jobs import WHOLE, Work, within
 from gatekeeper.verify.wire import PIECE, Inputs, Mount, Part, Piece
 
 _ROOT = "040000"
-_HAD = 200
-"""How many of the trees that a worker has are named to Git, for it to leave out what is in them."""
 
 
 def inputs(gate: Gate, work: Work, tree: Oid, built: Mapping[str, str]) -> Inputs:
@@ -29,25 +26,17 @@ def inputs(gate: Gate, work: Work, tree: Oid, built: Mapping[str, str]) -> Input
     if WHOLE in work.paths:
         return Inputs((Part("", _ROOT, "tree", tree),), mounts)
     tops = [path for path in work.paths if not any(path != other and within(path, other) for other in work.paths)]
-    with Git(gate.home.repo) as git:
+    with Git(gate.home.repo, apart=gate.trial.apart) as git:
         found = git.entries(tree, *dict.fromkeys(tops)) if tops else ()
     return Inputs(tuple(Part(entry.path, entry.mode, entry.type, entry.oid) for entry in found), mounts)
 
 
-def packed(repo: Path, oids: Iterable[str], had: Iterable[str], scratch: Path) -> Iterator[Piece]:
+def packed(git: Git, oids: Iterable[str], had: Iterable[str], scratch: Path) -> Iterator[Piece]:
     """Yield, as pieces of one pack, all that the oids lead to and what the worker has whole does not hold."""
     wanted = tuple(oids)
-    with Git(repo) as git:
-        lines = git.text("cat-file", "--batch-check=%(objectname)", stdin="".join(f"{oid}\n" for oid in had).encode())
-    there = [line for line in lines.splitlines() if not line.endswith(" missing")][-_HAD:]
-    with TemporaryFile(dir=scratch) as asked, TemporaryFile(dir=scratch) as pack:
-        asked.write("".join([*(f"{oid}\n" for oid in wanted), *(f"^{oid}\n" for oid in there)]).encode())
-        asked.seek(0)
-        argv = ("git", f"--git-dir={repo}", "pack-objects", "--revs", "--thin", "--stdout", "-q")
-        child = process.attach(argv, env=process.clean_environment(), stdin=asked.fileno(), stdout=pack.fileno())
-        if child.wait():
-            raise GateError(f"git pack-objects failed in {repo}: status {child.returncode}")
-        yield from _pieces(pack, "objects", wanted)
+    with TemporaryFile(dir=scratch) as file:
+        packing.pack(git, wanted, had, file, scratch=scratch)
+        yield from _pieces(file, "objects", wanted)
 
 
 def archived(build: Path, digest: str, scratch: Path) -> Iterator[Piece]:

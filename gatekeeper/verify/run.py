@@ -118,7 +118,7 @@ def _lay_out(gate: Gate, work: Work, tree: Oid, folder: Path) -> None:
     Jobs run side by side, so each reads Git by itself.
     """
     paths = () if WHOLE in work.paths else work.paths
-    with Git(gate.home.repo) as git:
+    with Git(gate.home.repo, apart=gate.trial.apart) as git:
         export(git, tree, folder, paths=paths)
     put_builds(folder, ((output, gate.home.builds / key) for output, key in work.mounts))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gatekeeper import process
-from gatekeeper.verify.jobs import digest
+from gatekeeper.config.digest import digest
 
 
 def measured(commands: Iterable[tuple[str, ...]]) -> str:

@@ -8,7 +8,7 @@ from conftest import Opener
 from gatehouse import Gatehouse
 
 from gatekeeper.config import load
-from gatekeeper.librarian import opening
+from gatekeeper.librarian import gates
 
 LOG = "refs/gate/log"
 
@@ -45,7 +45,7 @@ def test_a_restored_gate_ships_on_where_the_first_one_stopped(opener: Opener) ->
     assert (backup / "files" / "var" / "env-shop").stat().st_mode & 0o777 == 0o600
     assert backup.stat().st_mode & 0o777 == 0o700
 
-    opening.fleet(gate.home, load.load(gate.home.sites_toml)).stop_all()
+    gates.fleet(gate.home, load.load(gate.home.sites_toml)).stop_all()
     other = restored(gate, backup, "elsewhere")
     try:
         assert other.cli("audit", "verify").returncode == 0

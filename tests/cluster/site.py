@@ -10,7 +10,7 @@ from pathlib import Path
 from gatehouse import Gatehouse
 
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import opening
+from gatekeeper.librarian import gates
 from gatekeeper.librarian.recollection import Recollection, ground
 from gatekeeper.model import Oid, Verdict
 from gatekeeper.process import Cancel
@@ -93,7 +93,7 @@ class Asking:
 def asking(gate: Gatehouse, *, margin: float = 60.0, worker: float = 0.0) -> Iterator[Asking]:
     """Open the gate and its cluster; `worker` is how long a worker is waited for when none is left."""
     with (
-        opening.for_reading(gate.home) as opened,
+        gates.for_reading(gate.home) as opened,
         closing(Cluster(Patience(worker=worker, margin=margin))) as cluster,
     ):
         cluster.open(opened)

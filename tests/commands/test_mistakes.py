@@ -7,7 +7,7 @@ import pytest
 from gatehouse import Gatehouse
 
 from gatekeeper import process
-from gatekeeper.librarian import opening, windows
+from gatekeeper.librarian import gates, windows
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_window_opens_by_the_clock_on_the_wall_when_summer_time_begins_or_ends
     gate: Gatehouse, now: str, opens: str
 ) -> None:
     gate.configure(gate='ship_windows = ["Mon-Fri 07:00-16:30"]\ntimezone = "Europe/Copenhagen"\n')
-    with opening.for_reading(gate.home, clock=datetime.fromisoformat(now).timestamp) as opened:
+    with gates.for_reading(gate.home, clock=datetime.fromisoformat(now).timestamp) as opened:
         shut = windows.closed(opened, None, frozenset())
     assert shut is not None
     assert shut.until == opens

@@ -6,7 +6,7 @@ from pathlib import Path
 from gatekeeper.config import policy
 from gatekeeper.config.load import load
 from gatekeeper.model import Oid
-from gatekeeper.repo import receive
+from gatekeeper.repo import compiled as reading
 
 SHIPPED = Path(__file__).parents[2] / "sites.toml"
 
@@ -16,7 +16,7 @@ def test_the_shipped_file_is_compiled_and_read_back_by_the_hooks(tmp_path: Path)
     config = load(SHIPPED)
     compiled = policy.compile_policy(config, taken_out=((Oid("1" * 40), Oid("2" * 40)),))
     policy.write(tmp_path, compiled)
-    seen = receive.load(str(tmp_path))
+    seen = reading.load(str(tmp_path))
     assert seen == json.loads(json.dumps(compiled))
     assert seen["surfaces"].keys() == config.surface_paths().keys()
     assert seen["taken_out"] == [["1" * 40, "2" * 40]]

@@ -10,7 +10,7 @@ from unittest.mock import patch
 from gatehouse import Gatehouse
 
 from gatekeeper.gate import Gate
-from gatekeeper.librarian import opening
+from gatekeeper.librarian import gates, opening
 from gatekeeper.librarian.act import act
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.hands import Hands
@@ -77,7 +77,7 @@ def at_work(gate: Gatehouse) -> Iterator[Librarian]:
 
     with (
         opening.locked(gate.home) as held,
-        opening.opened(gate.home, held) as (opened, _),
+        gates.opened(gate.home, held) as (opened, _),
         closing(Checks(opened, mind, gate.told.append)) as checks,
         closing(Cancel()) as cancel,
     ):

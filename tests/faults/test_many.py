@@ -9,7 +9,7 @@ from gatehouse import Gatehouse, build
 from faults.crash import clear, start_again, strike
 from faults.many import at_work, lay
 from faults.whole import assert_whole
-from gatekeeper.librarian import opening, train
+from gatekeeper.librarian import gates, train
 from gatekeeper.model import State
 from gatekeeper.repo import facts, records, report, results
 from gatekeeper.repo.git import Git
@@ -118,7 +118,7 @@ def test_who_looks_at_the_log_reads_no_result(young: Gatehouse, monkeypatch: pyt
     real = results.decode
     monkeypatch.setattr(results, "decode", lambda text: read.update([text]) or real(text))
     monkeypatch.setattr(results, "_READ", {})
-    with opening.for_reading(young.home) as gate:
+    with gates.for_reading(young.home) as gate:
         assert list(records.walk(gate.git, limit=1))
         assert not read
         assert results.known(gate.git, gate.git.refs()).keys() >= {"unread-0", "unread-1"}

@@ -24,6 +24,7 @@ def assert_whole(gate: Gatehouse) -> None:
     broken = [
         *_sites(gate),
         *_release(gate),
+        *_objects(gate),
         *_log(gate),
         *_requests(gate),
         *_disk(gate),
@@ -71,6 +72,13 @@ def _release(gate: Gatehouse) -> Iterator[str]:
     changelog = (gate.home.www / "CHANGELOG.md").read_text()
     if version.removeprefix("v") not in changelog:
         yield f"the changelog does not tell of {version}"
+
+
+def _objects(gate: Gatehouse) -> Iterator[str]:
+    """The repository by itself has all that its refs reach: what lies in var/trial may go at any moment."""
+    told = gate.git("fsck", "--connectivity-only", "--no-dangling")
+    if told:
+        yield f"the repository lacks objects: {told}"
 
 
 def _log(gate: Gatehouse) -> Iterator[str]:

@@ -28,8 +28,9 @@ from gatekeeper.model import (
     Version,
 )
 from gatekeeper.policy import planner, step
+from gatekeeper.policy.found import Arrival, Closed
 from gatekeeper.policy.scene import Plan, Red, Scene, Suspect
-from gatekeeper.policy.step import Closed, Mark, Rest, Ship, Snapshot, Standing, Tried, Verify, next_step
+from gatekeeper.policy.step import Mark, Rest, Ship, Snapshot, Standing, Tried, Verify, next_step
 from gatekeeper.policy.why import Why
 
 LIVE = Release(Version("v1.0.0"), Oid("a" * 40), Oid("b" * 40))
@@ -50,7 +51,7 @@ EVERYTHING = {
     "leftovers": (result("left", State.SHIPPED),),
     "reports": ("1.json",),
     "vanished": (result("gone"),),
-    "arrivals": (step.Arrival(RequestId("new"), Oid("e" * 40), Actor("a"), Ask((), "x", "y")),),
+    "arrivals": (Arrival(RequestId("new"), Oid("e" * 40), Actor("a"), Ask((), "x", "y")),),
     "decisions": (decision("approve", "1"),),
     "expired": (result("old", State.BLOCKED, "GATE-402"),),
     "changed_sites": ("shop",),

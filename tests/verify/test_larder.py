@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from gatekeeper.errors import GateError
+from gatekeeper.repo.git import Git
 from gatekeeper.verify import parcels, store
 from gatekeeper.verify.larder import Larder
 from gatekeeper.verify.wire import Inputs, Mount, Part, Piece
@@ -54,10 +55,10 @@ def whole(oid: str) -> Inputs:
 def test_a_tree_arrives_and_the_next_one_costs_what_is_new(repo: Path, larder: Larder, tmp_path: Path) -> None:
     first = tree(repo, big="".join(f"{n**5:x}\n" for n in range(50_000)), small="one\n")
     assert larder.lacking(frozenset({first})) == (first,)
-    assert send(larder, parcels.packed(repo, [first], (), tmp_path)) > 100_000
+    assert send(larder, parcels.packed(Git(repo), [first], (), tmp_path)) > 100_000
     assert larder.lacking(frozenset({first})) == ()
     second = tree(repo, big="".join(f"{n**5:x}\n" for n in range(50_000)), small="two\n")
-    assert send(larder, parcels.packed(repo, [second], (ABSENT, first), tmp_path)) < 500
+    assert send(larder, parcels.packed(Git(repo), [second], (ABSENT, first), tmp_path)) < 500
     folder = tmp_path / "out"
     folder.mkdir()
     with larder.read(whole(second), folder) as lacking:
@@ -71,7 +72,7 @@ def test_a_parcel_in_pieces_counts_after_the_last(
 ) -> None:
     monkeypatch.setattr(parcels, "PIECE", 1000)
     oid = tree(repo, big="".join(f"{n**5:x}\n" for n in range(2_000)))
-    *most, last = parcels.packed(repo, [oid], (), tmp_path)
+    *most, last = parcels.packed(Git(repo), [oid], (), tmp_path)
     assert len(most) > 5
     send(larder, most)
     assert larder.lacking(frozenset({oid})) == (oid,)
@@ -82,7 +83,7 @@ def test_a_parcel_in_pieces_counts_after_the_last(
 def test_a_pack_without_all_that_its_tree_leads_to_does_not_count(repo: Path, larder: Larder, tmp_path: Path) -> None:
     first, second = tree(repo, a="one\n"), tree(repo, a="two\n", b="more\n")
     for wanted, had in ((second, (git(repo, "rev-parse", f"{second}:lib/a"),)), (ABSENT, ())):
-        (piece,) = parcels.packed(repo, [second if wanted == second else first], had, tmp_path)
+        (piece,) = parcels.packed(Git(repo), [second if wanted == second else first], had, tmp_path)
         with pytest.raises(GateError, match="rev-list failed"):
             larder.take(msgspec.structs.replace(piece, names=(wanted,)))
         assert larder.lacking(frozenset({wanted})) == (wanted,)
@@ -92,7 +93,7 @@ def test_a_pack_without_all_that_its_tree_leads_to_does_not_count(repo: Path, la
 
 def test_a_pack_that_was_tampered_with_does_not_count(repo: Path, larder: Larder, tmp_path: Path) -> None:
     oid = tree(repo, a="one\n")
-    (piece,) = parcels.packed(repo, [oid], (), tmp_path)
+    (piece,) = parcels.packed(Git(repo), [oid], (), tmp_path)
     data = bytearray(piece.data)
     data[len(data) // 2] ^= 1
     with pytest.raises(GateError, match="unpack-objects failed"):
@@ -128,7 +129,7 @@ def test_what_a_build_left_counts_by_its_digest(larder: Larder, tmp_path: Path) 
 def test_past_its_room_it_forgets_everything_but_not_while_somebody_reads(repo: Path, tmp_path: Path) -> None:
     larder = Larder(tmp_path / "small", room=10)
     oid = tree(repo, a="one\n")
-    send(larder, parcels.packed(repo, [oid], (), tmp_path))
+    send(larder, parcels.packed(Git(repo), [oid], (), tmp_path))
     folder = tmp_path / "job"
     folder.mkdir()
     with larder.read(whole(oid), folder) as lacking:
@@ -140,7 +141,7 @@ def test_past_its_room_it_forgets_everything_but_not_while_somebody_reads(repo: 
 
 def test_a_disk_that_lost_something_is_sent_it_again(repo: Path, larder: Larder, tmp_path: Path) -> None:
     oid = tree(repo, a="one\n")
-    (piece,) = parcels.packed(repo, [oid], (), tmp_path)
+    (piece,) = parcels.packed(Git(repo), [oid], (), tmp_path)
     larder.take(piece)
     blob = git(repo, "rev-parse", f"{oid}:lib/a")
     (tmp_path / "larder/objects.git/objects" / blob[:2] / blob[2:]).unlink()

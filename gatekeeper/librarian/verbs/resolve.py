@@ -2,7 +2,8 @@
 
 from gatekeeper.errors import Exit
 from gatekeeper.librarian import filing
-from gatekeeper.librarian.arrival import Fresh, arrivals
+from gatekeeper.librarian.arrival import arrivals
+from gatekeeper.librarian.present import Fresh
 from gatekeeper.librarian.verbs.hearing import Hearing
 from gatekeeper.model import REQUESTS, Oid, Reason, Ref
 from gatekeeper.repo.git import Change

@@ -9,8 +9,8 @@ from gatekeeper.librarian import filing
 from gatekeeper.librarian.holds import Holds
 from gatekeeper.librarian.verbs.hearing import Hearing
 from gatekeeper.model import NO_OID, RELEASE, REQUESTS, Ask, Oid, Reason, Ref, Request, RequestId, SurfaceName
+from gatekeeper.policy.found import Arrival
 from gatekeeper.policy.patterns import matches
-from gatekeeper.policy.step import Arrival
 from gatekeeper.policy.surfaces import surfaces_of
 from gatekeeper.policy.texts import ID_LENGTH
 from gatekeeper.policy.wishes import LONGEST_INTENT
