@@ -12,13 +12,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from gatehouse import librarian, until
 from hosts.machines import Farm, farm
+from hosts.test_hosts import at
+
+from gatekeeper.errors import GateError
+from gatekeeper.hosts import line
 
 SITES = ("shop", "shop-admin", "web", "api", "docs", "blog")
 PLACES: Mapping[str, Mapping[str, str]] = {
@@ -124,6 +128,39 @@ def measure(hosts: Farm, rounds: int) -> Iterator[tuple[str, float]]:
             clone.push(f":request/bad-{number}")
 
 
+LOST = ("before web2: stage", "after web2: switch", "before web2: reload", "after web2: reload", "before web2: publish")
+
+
+def losses(hosts: Farm) -> Iterator[tuple[str, str, str, str]]:
+    """Cut web2 off at each step of a ship; yield the step, what is served then, when, and when all are one again."""
+    gate, lost = hosts.gate, hosts.machines["web2"]
+    gate.tick()
+    for number, step in enumerate(LOST):
+        before, cut = gate.version, [0.0]
+
+        def act(step: str = step, cut: list[float] = cut) -> None:
+            cut[0] = time.monotonic()
+            lost.cut()
+
+        gate.clone().request(f"lost-{number}", {"sites/shop/page.txt": f"lost {number}\n"})
+        with at(step, act), suppress(GateError):
+            gate.tick()
+        others = {site: gate.ask(site)["version"] for site in SITES if hosts.where[site] != "web2"}
+        settled = time.monotonic() - cut[0]
+        version = gate.version
+        hosts.until("web2", before)
+        alone = time.monotonic() - cut[0]
+        lost.mend()
+        line.close_all()
+        mended = time.monotonic()
+        gate.tick()
+        one = time.monotonic() - mended
+        assert gate.versions() == {gate.version}
+        was = "the old version" if version == before else "the new one"
+        assert set(others.values()) == {version}
+        yield step, f"{was}, after {settled:.1f} s", f"the old one, after {alone:.1f} s", f"{one:.1f} s"
+
+
 def _mood(hosts: Farm, site: str, mood: str) -> None:
     hosts.mood(site, mood) if site in hosts.where else hosts.gate.mood(site, mood)
 
@@ -132,6 +169,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
+    print("| web2 lost | the others serve | web2 itself serves | all one again after mending |\n|---|---|---|---|")
+    with farm(PLACES["three hosts"], names=SITES) as hosts:
+        for row in losses(hosts):
+            print(f"| {' | '.join(row)} |", flush=True)
     print(f"median of {rounds} (least, most), seconds")
     for place, where in PLACES.items():
         with farm(where, names=SITES) as hosts:
