@@ -63,9 +63,9 @@ class Eyes:
     def reached(self, version: str, since: float) -> dict[str, float]:
         """Return when each site first said a version after an instant."""
         found: dict[str, float] = {}
-        for at, site, said in self.all():
-            if said == version and at >= since:
-                found.setdefault(site, at)
+        for moment, site, said in self.all():
+            if said == version and moment >= since:
+                found.setdefault(site, moment)
         return found
 
     def wait(self, version: str, since: float) -> dict[str, float]:
@@ -104,21 +104,21 @@ def measure(hosts: Farm, rounds: int) -> Iterator[tuple[str, float]]:
             clone.request(f"round-{number}", {"sites/shop/page.txt": f"round {number % 2}\n"})
             until(process, "shipped v")
             now = gate.version
-            at = eyes.wait(now, began)
+            seen = eyes.wait(now, began)
             if number > 1:  # its tree was verified before
-                yield "push -> live", max(at.values()) - began
-                yield "first to last site", max(at.values()) - min(at.values())
+                yield "push -> live", max(seen.values()) - began
+                yield "first to last site", max(seen.values()) - min(seen.values())
             began = time.monotonic()
             gate.cli("rollback", was, "-m", "measured", ok=True)
-            at = eyes.wait(gate.version, began)
+            seen = eyes.wait(gate.version, began)
             if number > 1:
-                yield "rollback command", max(at.values()) - began
+                yield "rollback command", max(seen.values()) - began
         for number in range(rounds):
             _mood(hosts, "web", "bad")
             was, began = gate.version, time.monotonic()
             clone.request(f"bad-{number}", {"sites/web/page.txt": f"FAILS WHEN bad {number}\n"})
             until(process, "back on")
-            bad = next(said for at, _, said in eyes.all() if at >= began and said != was)
+            bad = next(said for moment, _, said in eyes.all() if moment >= began and said != was)
             went, back = eyes.reached(bad, began), eyes.wait(was, min(eyes.reached(bad, began).values()))
             yield (
                 "automatic rollback: first site bad -> all back",
@@ -138,7 +138,7 @@ def losses(hosts: Farm) -> Iterator[tuple[str, str, str, str]]:
     for number, step in enumerate(LOST):
         before, cut = gate.version, [0.0]
 
-        def act(step: str = step, cut: list[float] = cut) -> None:
+        def act(cut: list[float] = cut) -> None:
             cut[0] = time.monotonic()
             lost.cut()
 
