@@ -97,7 +97,7 @@ def measure(hosts: Farm, rounds: int) -> Iterator[tuple[str, float]]:
     """Yield each figure by its name, in seconds."""
     gate, clone = hosts.gate, hosts.gate.clone()
     with watched(hosts) as eyes, librarian(gate) as process:
-        until(process, "rest")
+        until(process, "runs; Ctrl-C stops it")
         for number in range(rounds + 2):
             was = gate.version
             began = time.monotonic()
