@@ -147,10 +147,10 @@ def test_pm2_is_missing_or_too_old(gate: Gatehouse) -> None:
 def test_what_this_version_does_not_do_is_said_and_not_passed_over(gate: Gatehouse) -> None:
     version = gate.version
     host = '[hosts.web2]\nssh = "gate@web2"\nhome = "/srv/gate"\n'
-    gate.configure(host, sites={"web": 'host = "web2"\n'})
+    gate.configure(host, sites={"web": 'host = "web2"\nuser = "site-web"\n'})
     done = gate.cli("config", "check", "--json")
     said = [problem["key"] for problem in json.loads(done.stdout)["problems"]]
-    assert (done.returncode, said) == (Exit.CONFIG, ["sites.web.host"])
+    assert (done.returncode, said) == (Exit.CONFIG, ["sites.web.user"])
     gate.clone().request("afar", {"sites/web/page.txt": f"afar {version}\n"})
     with pytest.raises(GateError) as problem:
         gate.tick()
