@@ -21,6 +21,8 @@ OTHERS = {
     "restore",
     "init",
     "adopt",
+    "host add",
+    "host remove",
     "keys rotate",
     "unseal",
     "audit export",
