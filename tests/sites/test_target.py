@@ -392,7 +392,7 @@ def test_a_process_on_the_right_tree_with_the_wrong_version_is_put_right(world: 
     release = world.release("v1", shop=GOOD)
     ship(world, [run], "v1", release)
     world.target.reload([run], stamp("v2"))
-    wrong = world.target.health([replace(run, health_timeout=0.6)], stamp("v1"), release)[run.name]
+    wrong = world.target.health([replace(run, health_timeout=3.0)], stamp("v1"), release)[run.name]
     assert wrong.reason == "pm2 has it as v2, not v1"
     assert world.target.converge([run], stamp("v1"), release)[run.name].healthy
     assert ask(run)["version"] == "v1"
