@@ -102,7 +102,7 @@ def measure(hosts: Farm, rounds: int) -> Iterator[tuple[str, float]]:
             was = gate.version
             began = time.monotonic()
             clone.request(f"round-{number}", {"sites/shop/page.txt": f"round {number % 2}\n"})
-            until(process, "shipped v")
+            until(process, f"; Do round-{number}")
             now = gate.version
             seen = eyes.wait(now, began)
             if number > 1:  # its tree was verified before
@@ -117,7 +117,7 @@ def measure(hosts: Farm, rounds: int) -> Iterator[tuple[str, float]]:
             _mood(hosts, "web", "bad")
             was, began = gate.version, time.monotonic()
             clone.request(f"bad-{number}", {"sites/web/page.txt": f"FAILS WHEN bad {number}\n"})
-            until(process, "back on")
+            until(process, "rolled back: site web")
             bad = next(said for moment, _, said in eyes.all() if moment >= began and said != was)
             went, back = eyes.reached(bad, began), eyes.wait(was, min(eyes.reached(bad, began).values()))
             yield (
@@ -165,14 +165,21 @@ def _mood(hosts: Farm, site: str, mood: str) -> None:
     hosts.mood(site, mood) if site in hosts.where else hosts.gate.mood(site, mood)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+def _losses() -> None:
     print("| web2 lost | the others serve | web2 itself serves | all one again after mending |\n|---|---|---|---|")
     with farm(PLACES["three hosts"], names=SITES) as hosts:
         for row in losses(hosts):
             print(f"| {' | '.join(row)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-losses", action="store_true", help="only ships and ways back")
+    asked = parser.parse_args()
+    rounds = asked.rounds
+    if not asked.no_losses:
+        _losses()
     print(f"median of {rounds} (least, most), seconds")
     for place, where in PLACES.items():
         with farm(where, names=SITES) as hosts:
