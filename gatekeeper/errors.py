@@ -43,3 +43,8 @@ class GateError(Exception):
         self.code = code
         self.hints = hints
         self.exit = exit
+
+
+def printable(text: str, most: int | None = None) -> str:
+    """Return what others say as it may stand in an error: at most so many characters, a ? for each that is no print."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:most])

@@ -1,5 +1,6 @@
 """`gatekeeper host`: machines besides this one that run sites, made ready and let go of."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -22,6 +23,11 @@ _host_key = click.option("--host-key", metavar="SHA256:…", help="The fingerpri
 _apply = click.option("--apply", is_flag=True, help="Carry it out.")
 
 
+def _of_a_host(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb what each of them takes, in this order."""
+    return click.argument("name", shell_complete=completing.hosts)(_as(_host_key(_apply(as_json(verb)))))
+
+
 @click.group("host")
 def host() -> None:
     """Make other machines ready to run sites, through your own SSH.
@@ -31,11 +37,7 @@ def host() -> None:
 
 
 @host.command("add")
-@click.argument("name", shell_complete=completing.hosts)
-@_as
-@_host_key
-@_apply
-@as_json
+@_of_a_host
 @click.pass_obj
 def add(folder: Path, *, name: str, login: str | None, host_key: str | None, apply: bool, as_json: bool) -> None:
     """Print what host NAME of sites.toml needs to run sites of this gate; with --apply give it that.
@@ -64,11 +66,7 @@ def add(folder: Path, *, name: str, login: str | None, host_key: str | None, app
 
 
 @host.command("remove")
-@click.argument("name", shell_complete=completing.hosts)
-@_as
-@_host_key
-@_apply
-@as_json
+@_of_a_host
 @click.pass_obj
 def remove(folder: Path, *, name: str, login: str | None, host_key: str | None, apply: bool, as_json: bool) -> None:
     """Take the key and the program from host NAME; releases and what sites keep stay there.

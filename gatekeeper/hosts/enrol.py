@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper import process
-from gatekeeper.errors import Exit, GateError
+from gatekeeper.errors import Exit, GateError, printable
 from gatekeeper.home import Home
 from gatekeeper.hosts import far, parcel
 from gatekeeper.hosts.line import libraries
@@ -151,7 +151,7 @@ class Enrolment:
             channel.close()
         if status != 0:
             last = wrong.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"status {status}"]
-            raise _failed(self._machine, "".join(c if c.isprintable() else "?" for c in last[0][:300]))
+            raise _failed(self._machine, printable(last[0], 300))
         return dict(json.loads(said))
 
 

@@ -1,7 +1,7 @@
 """One host as a Target: each of its verbs is a call over the host's line. Decides nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gatekeeper import fault
@@ -21,6 +21,7 @@ from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.sites.target import SiteSeen
 from gatekeeper.sites.watch import SiteHealth
 from gatekeeper.sites.wire import LONGEST
+from gatekeeper.verify import store
 
 _GLANCE = 15.0
 _QUICK = 60.0
@@ -106,7 +107,7 @@ class Host:
         """Give no more signs of life: nothing is undecided any more."""
         self.line.rest()
         if self.line.greeting is not None:
-            self.line.greeting = wire.settled(self.line.greeting)
+            self.line.greeting = replace(self.line.greeting, undecided=None)
 
     def discard(self, release: str, *, live: str | None) -> None:
         """As a Target."""
@@ -155,7 +156,7 @@ class Host:
 
     def _send_output(self, key: str, digest: str) -> None:
         with freight.draft(self.work) as file:
-            size = freight.make_output(self.builds, key, file)
+            size = store.archive(self.builds / key, file)
             self.line.carry(wire.Output(key, digest, size), file, _COPYING)
 
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from gatekeeper import __version__
-from gatekeeper.errors import GateError
+from gatekeeper.errors import GateError, printable
 from gatekeeper.home import Home
 from gatekeeper.hosts import wire
 from gatekeeper.hosts.wire import Greeting
@@ -27,7 +27,7 @@ _CONNECTING = 6.0
 _STALE = 5.0
 """Seconds after which a line that was not used is tried with a word before more is trusted to it."""
 _TAKING = 60.0
-_KEPT: dict[tuple[Path, Machine], "Line"] = {}
+_KEPT: dict[tuple[Path, Machine, Argv, str], "Line"] = {}
 _T = TypeVar("_T")
 
 
@@ -178,7 +178,7 @@ class Line:
         if channel is None or not channel.recv_stderr_ready():
             return ""
         lines = channel.recv_stderr(4096).decode("utf-8", "replace").strip().splitlines()
-        return "".join(letter if letter.isprintable() else "?" for letter in lines[-1][:200]) if lines else ""
+        return printable(lines[-1], 200) if lines else ""
 
     def _connect(self) -> None:
         fabric, paramiko = libraries()
@@ -205,8 +205,7 @@ class Line:
         self._connection, self._channel = connection, channel
 
     def _trouble(self, why: str, hint: str | None = None) -> GateError:
-        said = "".join(letter if letter.isprintable() else "?" for letter in why[:300]).rstrip(".")
-        self.lost, self._lost_at = said, time.monotonic()
+        self.lost, self._lost_at = printable(why, 300).rstrip("."), time.monotonic()
         return self._unreachable(hint)
 
     def _unreachable(self, hint: str | None = None) -> GateError:
@@ -218,7 +217,10 @@ class Line:
 
 def kept(home: Home, machine: Machine, pm2: Argv, pm2_home: str) -> Line:
     """Return this process's line to a host, the one that is open when there is one."""
-    return _KEPT.setdefault((home.path, machine), Line(home, machine, pm2, pm2_home))
+    asked = home.path, machine, pm2, pm2_home
+    if asked not in _KEPT:
+        _KEPT[asked] = Line(home, machine, pm2, pm2_home)
+    return _KEPT[asked]
 
 
 def close_all() -> None:

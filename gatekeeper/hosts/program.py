@@ -31,7 +31,7 @@ from gatekeeper.sites.target import LocalTarget
 from gatekeeper.sites.wire import Answer, Trouble, encode, raw, receive, send
 
 _PATIENCE = 60.0
-_MEMORY = 30.0
+_LETTING_GO = 30.0
 """Seconds in which a predecessor that was killed has let go of the lock."""
 
 
@@ -102,10 +102,10 @@ class _Session:
 
     def _answer(self, call: wire.Call) -> None:
         """Work beside the line, so that the gate hears that we live, and that we hear when it goes."""
-        ended, said = Cancel(), list[Answer]()
         if isinstance(call.asked, wire.Pack | wire.Output):
             self._say(self._received(call.asked))
             return
+        ended, said = Cancel(), list[Answer]()
         worker = threading.Thread(target=self._work, args=(call, said, ended), daemon=True)
         worker.start()
         self._heard = time.monotonic()
@@ -257,7 +257,7 @@ class _Session:
         """Hold the host's lock. An earlier session of the gate that holds it is one that nobody listens to: it ends."""
         if self._claimed:
             return
-        deadline = time.monotonic() + _MEMORY
+        deadline = time.monotonic() + _LETTING_GO
         while True:
             try:
                 self._held.enter_context(lock.hold(self._home.path))

@@ -5,8 +5,8 @@ the way back it keeps no other from getting there: its sites are "away", and it 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from gatekeeper.errors import GateError
@@ -18,6 +18,7 @@ from gatekeeper.ship.here import Here
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.ship.stage import Changed, Load
 from gatekeeper.ship.target import Target, Verdicts
+from gatekeeper.sites.fleet import side_by_side
 from gatekeeper.sites.migration import Ended
 from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.sites.target import SiteSeen
@@ -135,6 +136,10 @@ class Together:
         self.here.prune(keep=keep, used=used)
         self._hosts(lambda host: host.prune(keep=keep, used=used))
 
+    @property
+    def _machines(self) -> tuple[Target, ...]:
+        return (self.here, *self.hosts)
+
     def _of(self, run: SiteRun) -> Target:
         if run.host is None:
             return self.here
@@ -142,14 +147,12 @@ class Together:
 
     def _told(self, work: Callable[[Target], _T]) -> list[_T | GateError]:
         """Tell every machine at once; return what each came to, this one's first."""
-        machines: tuple[Target, ...] = (self.here, *self.hosts)
-        with ThreadPoolExecutor(len(machines), thread_name_prefix="machines") as pool:
-            return list(pool.map(lambda one: _outcome(work, one), machines))
+        return side_by_side([partial(work, one) for one in self._machines])
 
     def _all(self, work: Callable[[Target], _T]) -> list[_T]:
         """Tell every machine at once; raise, once all have ended, what the first of them raised."""
         said = []
-        for one, answer in zip((self.here, *self.hosts), self._told(work), strict=True):
+        for one, answer in zip(self._machines, self._told(work), strict=True):
             if not isinstance(answer, GateError):
                 said.append(answer)
             elif not (isinstance(one, Host) and one.name in self.leaving):
@@ -163,8 +166,7 @@ class Together:
     def _verdicts(self, runs: Sequence[SiteRun], work: Callable[[Target, Sequence[SiteRun]], Verdicts]) -> Verdicts:
         """Return all verdicts; the sites of a host that is lost are away. Trouble that a machine tells of is raised."""
         found: dict[SiteName, SiteHealth] = {}
-        machines: tuple[Target, ...] = (self.here, *self.hosts)
-        for one, answer in zip(machines, self._told(lambda one: work(one, _mine(runs, one))), strict=True):
+        for one, answer in zip(self._machines, self._told(lambda one: work(one, _mine(runs, one))), strict=True):
             if isinstance(answer, UnreachableError):
                 lost = SiteHealth(healthy=False, reason=answer.text, away=True)
                 found |= {run.name: lost for run in _mine(runs, one)}
@@ -173,13 +175,6 @@ class Together:
             else:
                 found |= answer
         return found
-
-
-def _outcome(work: Callable[[Target], _T], one: Target) -> _T | GateError:
-    try:
-        return work(one)
-    except GateError as problem:
-        return problem
 
 
 def _mine(runs: Sequence[SiteRun], one: Target) -> list[SiteRun]:

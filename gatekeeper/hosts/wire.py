@@ -5,7 +5,7 @@ while a ship is undecided. Bytes that follow a call are as many as it says.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -216,11 +216,6 @@ def call(message: bytes) -> Call:
 def of(asked: Asked, pm2: Argv, pm2_home: str) -> bytes:
     """Return a call as it travels."""
     return wire.encode(Call(FORMAT, pm2, pm2_home, asked))
-
-
-def settled(greeting: Greeting) -> Greeting:
-    """Return what a host would say now that the ship has come to an end there."""
-    return replace(greeting, undecided=None)
 
 
 def whole(value: Any) -> tuple[str, ...] | None:

@@ -46,7 +46,7 @@ class Fleet:
             self.local.preflight(own, leaving={steward.uid for steward in parting})
         tasks: list[Callable[[], object]] = [partial(steward.observe, None) for steward in parting]
         tasks += [partial(self._check, run, leaving={os.geteuid()} if run in moving else set()) for run in others]
-        for answer in _side_by_side(tasks):
+        for answer in side_by_side(tasks):
             _raised(answer)
 
     def reload(self, runs: Sequence[SiteRun], stamp: Stamp, *, only: Collection[str] | None = None) -> Verdicts:
@@ -89,7 +89,7 @@ class Fleet:
     def observe(self, runs: Sequence[SiteRun]) -> dict[SiteName, SiteSeen]:
         """Return what is there, at once; "unreachable" where a steward does not answer."""
         own, others = _parted(runs)
-        answers = _side_by_side([partial(self._look, run) for run in others])
+        answers = side_by_side([partial(self._look, run) for run in others])
         seen = self.local.observe(own)
         for run, answer in zip(others, answers, strict=True):
             found = {} if isinstance(answer, GateError) else answer
@@ -122,7 +122,7 @@ class Fleet:
     def stop_all(self) -> None:
         """Stop every process that this gate started. GateError, once all were tried, for one that cannot be told."""
         tasks = [steward.dismiss for steward in self._parting(())]
-        for answer in _side_by_side([self.local.stop_all, *tasks]):
+        for answer in side_by_side([self.local.stop_all, *tasks]):
             _raised(answer)
 
     def _look(self, run: SiteRun) -> dict[SiteName, SiteSeen]:
@@ -169,7 +169,7 @@ class Fleet:
         """Stop what runs under another user than it should, since two cannot have one port; part the runs."""
         own, others = _parted(runs)
         # preflight has asked each of them; on the way back one that fails may not keep the others from it
-        _side_by_side([steward.dismiss for steward in self._parting(runs)])
+        side_by_side([steward.dismiss for steward in self._parting(runs)])
         for folder, uid in self._left(runs):
             if uid == os.geteuid():  # `setup --undo` has handed it back, and ended its user with all that it ran
                 (folder / ecosystem.FILE).unlink(missing_ok=True)
@@ -182,7 +182,7 @@ class Fleet:
         self, local: Callable[[], Verdicts], each: Callable[[SiteRun], Verdicts], others: Sequence[SiteRun]
     ) -> Verdicts:
         tasks: list[Callable[[], Verdicts]] = [local, *(partial(each, run) for run in others)]
-        first, *rest = _side_by_side(tasks)
+        first, *rest = side_by_side(tasks)
         verdicts = dict(_raised(first))
         for run, answer in zip(others, rest, strict=True):
             if isinstance(answer, GateError):
@@ -197,7 +197,7 @@ def _parted(runs: Sequence[SiteRun]) -> tuple[list[SiteRun], list[SiteRun]]:
     return [run for run in runs if run.user is None], [run for run in runs if run.user is not None]
 
 
-def _side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T | GateError]:
+def side_by_side(tasks: Sequence[Callable[[], _T]]) -> list[_T | GateError]:
     """Do all at once and return what each came to, in their order; what is no GateError is raised after the last."""
     if len(tasks) == 1:
         return [_outcome(tasks[0])]

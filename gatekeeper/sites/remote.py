@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 
 from gatekeeper import peer
-from gatekeeper.errors import GateError
+from gatekeeper.errors import GateError, printable
 from gatekeeper.model import SiteName
 from gatekeeper.sites import ecosystem, migration, wire
 from gatekeeper.sites.run import SiteRun, Stamp
@@ -124,7 +124,7 @@ class Steward:
             time.sleep(0.1)
 
     def _unreachable(self, why: str) -> GateError:
-        said = "".join(letter if letter.isprintable() else "?" for letter in why[:200])
+        said = printable(why, 200)
         return GateError(
             f'The steward of site "{self.site}" cannot be asked: {said}.', code="GATE-504", hints=(self._start(),)
         )

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from gatekeeper.errors import GateError
+from gatekeeper.errors import GateError, printable
 from gatekeeper.model import SiteName
 from gatekeeper.sites.run import SiteRun, Stamp
 
@@ -208,7 +208,7 @@ def _tame(value: Any, most: int) -> Any:
     """Return what JSON held with its texts cut and printable. ValueError for a number that nothing here needs."""
     match value:
         case str():
-            return "".join(letter if letter.isprintable() else "?" for letter in value[:most])
+            return printable(value, most)
         case dict():
             return {_tame(key, most): _tame(one, most) for key, one in value.items()}
         case list() | tuple():

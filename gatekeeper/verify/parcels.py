@@ -4,7 +4,6 @@ Reads the repository and the builds; a parcel is a temporary file, read piece by
 """
 
 import secrets
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,6 +13,7 @@ from gatekeeper.gate import Gate
 from gatekeeper.model import Oid
 from gatekeeper.repo import packing
 from gatekeeper.repo.git import Git
+from gatekeeper.verify import store
 from gatekeeper.verify.jobs import WHOLE, Work, within
 from gatekeeper.verify.wire import PIECE, Inputs, Mount, Part, Piece
 
@@ -42,8 +42,7 @@ def packed(git: Git, oids: Iterable[str], had: Iterable[str], scratch: Path) -> 
 def archived(build: Path, digest: str, scratch: Path) -> Iterator[Piece]:
     """Yield, as pieces of one archive, what a build left."""
     with TemporaryFile(dir=scratch) as file:
-        with tarfile.open(fileobj=file, mode="w") as archive:
-            archive.add(build, arcname=".")
+        store.archive(build, file)
         yield from _pieces(file, "build", (digest,))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gatekeeper import process
+from gatekeeper.errors import printable
 from gatekeeper.verify import network
 from gatekeeper.verify.box import MIB, PROGRAMS, WRITTEN, Box, Wires, arguments, broken, environment, system
 from gatekeeper.verify.limits import Bounds, LimitKind, Limits, bounded, disk_watch
@@ -244,7 +245,7 @@ def _await_end(pid: int, milliseconds: int) -> bool:
 def _last_line(said: bytes) -> str:
     """Return what bwrap complained of; a command may have spoken before, so nothing of it is believed or shown raw."""
     last = (said.decode("utf-8", "replace").splitlines() or [""])[-1]
-    return "".join(letter if letter.isprintable() else "?" for letter in last[:300])
+    return printable(last, 300)
 
 
 def _told(done: process.Done, reached: tuple[str, ...], cut_at: int | None) -> bytes:

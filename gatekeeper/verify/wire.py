@@ -3,13 +3,13 @@
 Nothing of it is ever unpickled here; who reads an answer believes no more of it than `cluster` has compared.
 """
 
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from gatekeeper import __version__
+from gatekeeper.sites.wire import path
 from gatekeeper.verify.perform import Orders, Said
 
 ROOM = 256 << 10
@@ -132,12 +132,6 @@ def reply(data: bytes, *, at_most: int) -> Reply:
 
 def _read(data: bytes, kind: Any) -> Any:
     try:
-        return msgspec.msgpack.decode(data, type=kind, dec_hook=_path)
+        return msgspec.msgpack.decode(data, type=kind, dec_hook=path)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as problem:
         raise ValueError(f"it cannot be read: {problem}") from problem
-
-
-def _path(kind: type, value: Any) -> Any:
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    raise TypeError(kind)
