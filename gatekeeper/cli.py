@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from functools import partial
+from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -37,9 +38,6 @@ _GROUPS = {
     "Doors, run by other programs": "shell socket steward mcp completion",
 }
 """The verbs by what they are for, as `--help` lists them."""
-_LEAKING = ("GIT_", "SSH_ASKPASS")
-_OWN = ("GIT_AUTHOR_", "GIT_COMMITTER_", "GIT_SSH", "GIT_PROTOCOL")
-"""Who an agent is and how it reaches the gate: `mcp` hands them on, `shell` reads the last, nothing else looks."""
 
 
 class _Front(click.Group):
@@ -115,9 +113,8 @@ def cli(context: click.Context, home: str | None) -> None:
             command.invoke(status)
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and end the process with the status of the table in docs/reference.md."""
-    for name in [name for name in os.environ if name.startswith(_LEAKING) and not name.startswith(_OWN)]:
-        del os.environ[name]  # a hook, or a person's shell, must not change which repository Git works on
+    boundary.forget_git()
     # Without standalone mode click hands statuses and interrupts over instead of ending the process.
     sys.exit(boundary.status_of(partial(cli.main, standalone_mode=False)))

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import gatekeeper
 from gatekeeper import process
 from gatekeeper.cli import cli
+from gatekeeper.errors import Exit
 
 COMMANDS = Path(gatekeeper.__file__).parent / "commands"
 
@@ -52,10 +53,11 @@ def test_a_near_miss_is_asked_back_and_never_resolved(said: str, meant: str) -> 
     assert f'There is no verb "{said}". Did you mean "{meant}"?' in result.output
 
 
-def test_the_door_for_a_push_loads_no_other_verb() -> None:
-    code = (
-        "import sys, gatekeeper.cli as c, click; c.cli.get_command(click.Context(c.cli), 'shell'); print(*sys.modules)"
-    )
-    loaded = set(process.run([sys.executable, "-c", code]).text.split())
-    assert "gatekeeper.commands.shell" in loaded
-    assert not loaded & {"gatekeeper.commands.decide", "gatekeeper.commands.audit", "gatekeeper.commands.demo"}
+def test_the_door_for_a_push_loads_no_command_line(tmp_path: Path) -> None:
+    argv = [sys.executable, "-X", "importtime", "-m", "gatekeeper", "--gate", str(tmp_path), "shell", "codex-1"]
+    done = process.run(argv, merge=True)
+    loaded = {line.rpartition("|")[2].strip() for line in done.text.splitlines() if line.startswith("import time:")}
+    assert "gatekeeper.doors.shell" in loaded
+    assert not loaded & {"click", "gatekeeper.cli", "gatekeeper.commands.visit", "gatekeeper.repo.git"}
+    assert done.status == Exit.NO_GATE
+    assert f"error: There is no gate in {tmp_path}." in done.text

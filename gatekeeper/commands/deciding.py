@@ -53,6 +53,8 @@ def decide(
         click.echo(plain(text), err=status is not Exit.DONE)
         if taken := written.record.data.get("takes_out"):
             click.echo(f"It takes out {', '.join(taken)}.")
+        for host in written.record.data.get("lost", ()):
+            click.echo(f"Host {host} cannot be reached: it serves what it had, and is brought along when it is.")
     raise click.exceptions.Exit(status)
 
 

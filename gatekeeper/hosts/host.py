@@ -49,6 +49,10 @@ class Host:
         """True when it said, as it was reached, that it never heard the end of a ship."""
         return self.line.greeting is not None and self.line.greeting.undecided is not None
 
+    def reachable(self, runs: Sequence[SiteRun]) -> "Host":  # noqa: ARG002 - it is one machine
+        """As a Target."""
+        return self
+
     def preflight(self, live: LivePlan, *, free: int) -> None:
         """As a Target."""
         self.line.ask(wire.Preflight(live, free), type(None), _QUICK)

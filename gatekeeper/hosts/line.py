@@ -35,6 +35,10 @@ class UnreachableError(GateError):
     """A host that cannot be reached: nothing is known of it, as against trouble that it told of."""
 
 
+class OtherVersionError(UnreachableError):
+    """It answers, but its program is of another gatekeeper: nothing is asked of it."""
+
+
 class Line:
     """One host's line; opened when it is first needed. Every method raises GATE-504 when the host cannot be reached."""
 
@@ -148,10 +152,9 @@ class Line:
         greeting = self._answered(lambda: self._tell(wire.Hello()), Greeting, wire.SILENCE, 500)
         if greeting.gatekeeper != __version__:
             self.close()
-            raise self._trouble(
-                f"its program is of gatekeeper {greeting.gatekeeper}, and this is {__version__}",
-                f"gatekeeper host add {self.machine.name} --apply",
-            )
+            said = f"its program is of gatekeeper {greeting.gatekeeper}, and this is {__version__}"
+            told = self._trouble(said, f"gatekeeper host add {self.machine.name} --apply")
+            raise OtherVersionError(told.text, code=told.code, hints=told.hints)
         self.greeting = greeting
 
     def _answered(self, tell: Callable[[], None], kind: type[_T], patience: float, most: int) -> _T:

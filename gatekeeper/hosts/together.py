@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from gatekeeper.errors import GateError
 from gatekeeper.hosts.host import Host
-from gatekeeper.hosts.line import UnreachableError
+from gatekeeper.hosts.line import OtherVersionError, UnreachableError
 from gatekeeper.model import SiteName, Version
 from gatekeeper.repo.git import Git
 from gatekeeper.ship.here import Here
@@ -40,6 +40,13 @@ class Together:
     def elsewhere(self) -> frozenset[str]:
         """As a Target."""
         return self.here.elsewhere
+
+    def reachable(self, runs: Sequence[SiteRun]) -> "Together":
+        """As a Target; a host whose program is of another gatekeeper is there, and must be mended first."""
+        said = zip(self.hosts, side_by_side([host.line.greet for host in self.hosts]), strict=True)
+        there = tuple(host for host, answer in said if not _is_lost(answer))
+        names = {None, *(host.name for host in there)}
+        return replace(self, hosts=there) if any(_where(run) in names for run in runs) else self
 
     def preflight(self, live: LivePlan, *, free: int) -> None:
         """As a Target: every host must answer, also one that only has to stop its sites."""
@@ -177,9 +184,17 @@ class Together:
         return found
 
 
+def _is_lost(answer: object) -> bool:
+    return isinstance(answer, UnreachableError) and not isinstance(answer, OtherVersionError)
+
+
+def _where(run: SiteRun) -> str | None:
+    return run.host.name if run.host else None
+
+
 def _mine(runs: Sequence[SiteRun], one: Target) -> list[SiteRun]:
     name = one.name if isinstance(one, Host) else None
-    return [run for run in runs if (run.host.name if run.host else None) == name]
+    return [run for run in runs if _where(run) == name]
 
 
 def _part(live: LivePlan, one: Target) -> LivePlan:

@@ -69,6 +69,10 @@ class External:
         """As a Target."""
         return frozenset()
 
+    def reachable(self, runs: Sequence[SiteRun]) -> "External":
+        """As a Target."""
+        return self
+
     def preflight(self, live: LivePlan, *, free: int) -> None:
         """As a Target: the mirrors can be reached (504), and there is somebody to ask (501, 504)."""
         room.require(self.home.releases, live.folder, free=free)

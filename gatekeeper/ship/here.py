@@ -33,6 +33,10 @@ class Here:
         """As a Target."""
         return self.fleet.elsewhere
 
+    def reachable(self, runs: Sequence[SiteRun]) -> "Here":  # noqa: ARG002 - it is one machine
+        """As a Target."""
+        return self
+
     def preflight(self, live: LivePlan, *, free: int) -> None:
         """As a Target."""
         room.require(self.home.releases, live.folder, free=free)

@@ -113,8 +113,12 @@ class _Failure:
 def ship(gate: Gate, cargo: Cargo) -> Outcome:  # noqa: PLR0911 - one line an outcome
     """Carry out one ship from its write-ahead to its publication, or back.
 
+    A way back goes on without a host that is lost; whatever else ships waits for all of them.
+
     Raises GateError, before any site is touched, when disk, pm2 or the sites' ports are not as they must be.
     """
+    if cargo.plan.cause is Cause.ROLLBACK:
+        gate, cargo = _within_reach(gate, cargo)
     _preflight(gate, cargo)
     begun = _begin(gate, cargo)
     try:
@@ -178,6 +182,13 @@ def recover(gate: Gate) -> str:
     _end(gate, oid, "interrupted", f"{plan.version}: back on {before}", tree=plan.tree, ids=ids)
     lost = "".join(f"; host {name} cannot be reached, and is brought there when it is" for name in gate.target.lost())
     return f"{plan.version} was interrupted before its commit point: all sites are on {before}{lost}"
+
+
+def _within_reach(gate: Gate, cargo: Cargo) -> tuple[Gate, Cargo]:
+    """Leave out the hosts that are lost; each is brought along, as after a commit point, when it is reached."""
+    target = gate.target.reachable(cargo.live.runs)
+    lost = sorted(gate.target.lost())
+    return replace(gate, target=target), replace(cargo, told={**cargo.told, **({"lost": lost} if lost else {})})
 
 
 def _preflight(gate: Gate, cargo: Cargo) -> None:

@@ -29,6 +29,12 @@ class Target(Protocol):
     def elsewhere(self) -> frozenset[str]:
         """Sites of sites.toml that another pm2 still runs: verified like the others, and left alone."""
 
+    def reachable(self, runs: Sequence[SiteRun]) -> "Target":
+        """Return it without the hosts that cannot be reached now: for a way back, which waits for nobody.
+
+        Where none of the sites could be reached it is returned whole, and its preflight says why.
+        """
+
     def preflight(self, live: LivePlan, *, free: int) -> None:
         """Raise before anything is touched, where a machine is not as the ship needs it; `free` is bytes of disk."""
 

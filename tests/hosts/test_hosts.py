@@ -131,6 +131,62 @@ def test_a_host_that_is_lost_before_stops_a_ship_before_anything_is_touched(host
     assert gate.versions() == {gate.version}
 
 
+def test_a_rollback_goes_on_without_a_host_that_is_lost(hosts: Farm) -> None:
+    """The others do not wait for it; it is brought along when it is back, and the next ship waits for all again."""
+    gate, before = hosts.gate, hosts.gate.version
+    change(hosts, "regretted", "three")
+    gate.tick()
+    bad = gate.version
+    hosts.machines["web2"].cut()
+    line.close_all()
+    said = gate.cli("rollback", before, "-m", "the shop is down", ok=True).stdout
+    assert "Host web2 cannot be reached: it serves what it had" in said
+    assert gate.result("regretted").state == "rolled_back"
+    assert gate.version not in (before, bad)
+    assert hosts.on("web1") == hosts.on("web3") == {gate.version}
+    assert hosts.on("web2") == {bad}
+    assert gate.records("shipped")[0].data["lost"] == ["web2"]
+    change(hosts, "meanwhile", "one")
+    with pytest.raises(GateError, match='Host "web2" cannot be reached'):
+        gate.tick()
+    hosts.machines["web2"].mend()
+    line.close_all()
+    gate.tick()
+    assert gate.result("meanwhile").state == "shipped"
+    assert gate.versions() == {gate.version}
+
+
+def test_a_lost_host_is_brought_to_what_a_rollback_made_live(hosts: Farm) -> None:
+    gate, before = hosts.gate, hosts.gate.version
+    change(hosts, "mistaken", "five")
+    gate.tick()
+    hosts.machines["web2"].cut()
+    line.close_all()
+    gate.decide("rollback", to=before)
+    hosts.machines["web2"].mend()
+    line.close_all()
+    gate.tick()
+    assert gate.versions() == {gate.version}
+    assert gate.result("mistaken").state == "rolled_back"
+
+
+def test_a_host_of_another_gatekeeper_is_not_left_out_of_a_rollback(
+    hosts: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be reached: the gate was upgraded, and its hosts are to be, before anything moves."""
+    gate, before = hosts.gate, hosts.gate.version
+    change(hosts, "newest", "one")
+    gate.tick()
+    live = gate.version
+    line.close_all()
+    monkeypatch.setattr(line, "__version__", "9.9.9")
+    gate.decide("rollback", to=before)
+    monkeypatch.undo()
+    line.close_all()
+    assert gate.versions() == {live} == {gate.version}
+    assert gate.result("newest").state == "shipped"
+
+
 @pytest.mark.parametrize(
     "step", ["before web2: stage", "after web2: switch", "before web2: reload", "after web2: reload"]
 )
