@@ -12,7 +12,7 @@ from gatehouse import Gatehouse
 
 from benchmarks import load
 from benchmarks import push_to_live as live
-from benchmarks.figure import Figure, faster
+from benchmarks.figure import Figure, faster, growth
 from benchmarks.figures.ship import timed
 
 SAMPLE = 4
@@ -21,19 +21,24 @@ ROUNDS = 2
 
 
 def figures(*, full: bool) -> Iterator[Figure]:
-    """Yield the ratio for a burst of 1,000, or of 200 in the short run."""
-    count, rounds = (1_000, 1) if full else (200, ROUNDS)
-    ours, bot = [], []
-    for number in range(rounds):
-        with faulty_gate(load.SIX, patience="15s") as gate:
-            text = gate.toml.replace("max_train = 20", "max_train = 200")
-            gate.home.sites_toml.write_text(text.replace("open_requests = 1000", "open_requests = 100000"))
-            lay(gate, f"burst{number}", count, site="web")
-            ours.append(_landed(gate, count))
-            bot.append(_bot(gate) * count / SAMPLE)
+    """Yield the ratio for a burst of 1,000, or of 200 in the short run, and how a burst grows."""
+    sizes, rounds = ((10, 100, 1_000), 1) if full else ((2, 20, 200), ROUNDS)
+    least, less, count = sizes
+    first, second = _burst(least)[0], _burst(less)[0]
+    ours, bot = zip(*(_burst(count) for _ in range(rounds)), strict=True)
     what = f"burst of {count:,} requests, instant check, until live on six sites"
     told = f"the bot landed {SAMPLE} in each round, counted for all"
     yield replace(faster(what, "a serial bot: fetch, merge, check, push, reload", ours, bot, 20), note=told)
+    yield growth("burst, requests", sizes, [first, second, min(ours)])
+
+
+def _burst(count: int) -> tuple[float, float]:
+    """Return the seconds until all have landed, and those that the bot takes for as many."""
+    with faulty_gate(load.SIX, patience="15s") as gate:
+        text = gate.toml.replace("max_train = 20", "max_train = 200")
+        gate.home.sites_toml.write_text(text.replace("open_requests = 1000", "open_requests = 100000"))
+        lay(gate, "burst", count, site="web")
+        return _landed(gate, count), _bot(gate) * count / SAMPLE
 
 
 def _landed(gate: Gatehouse, count: int) -> float:

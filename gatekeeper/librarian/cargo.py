@@ -135,18 +135,23 @@ def live_plan(gate: Gate, plan: Plan, made: Load) -> LivePlan:
     """Return how the sites run when the plan is live; with `reload = "changed"` some keep their process."""
     folder = gate.home.release(plan.version, plan.candidate).name
     wanted = desired_runs(gate, plan.tree)
-    inputs = {str(run.name): _inputs(gate, made, run) for run in wanted}
+    inputs = _inputs(gate, made, wanted)
     live = LivePlan(Stamp(plan.version, plan.candidate), folder, wanted, inputs, tree=plan.tree)
     return live.keeping(runs.load(gate.home.live_plan)) if gate.config.gate.reload == "changed" else live
 
 
-def _inputs(gate: Gate, made: Load, run: SiteRun) -> str:
-    """Return a digest of all that a site is made of."""
-    site = made.sites[run.name]
-    paths = (site.path, *site.uses)
-    content = [[entry.path, entry.mode, entry.oid] for entry in gate.git.entries(made.tree, *paths)]
-    built = [[o.path, o.digest] for o in made.outputs if any(jobs.within(o.path, path) for path in paths)]
-    return digest([content, built, repr(run)])
+def _inputs(gate: Gate, made: Load, wanted: Sequence[SiteRun]) -> dict[str, str]:
+    """Return for each site a digest of all that it is made of."""
+    places = {str(run.name): (made.sites[run.name].path, *made.sites[run.name].uses) for run in wanted}
+    listed = gate.git.entries(made.tree, *sorted({path for paths in places.values() for path in paths}))
+
+    def of(run: SiteRun) -> str:
+        paths = places[str(run.name)]
+        content = [[entry.path, entry.mode, entry.oid] for entry in listed if entry.path in paths]
+        built = [[o.path, o.digest] for o in made.outputs if any(jobs.within(o.path, path) for path in paths)]
+        return digest([content, built, repr(run)])
+
+    return {str(run.name): of(run) for run in wanted}
 
 
 def _touches(gate: Gate, train: Sequence[Stage], mind: Recollection) -> dict[RequestId, frozenset[str]]:
