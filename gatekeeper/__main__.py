@@ -5,6 +5,7 @@ A push over SSH starts this each time, and waits for all that is imported.
 
 import os
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -28,8 +29,9 @@ def _forced(folder: str, agent: str) -> NoReturn:
 
     boundary.forget_git()
     status = boundary.status_of(partial(forced.serve, folder, agent))
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # a client that hung up
+            stream.flush()
     os._exit(status)
 
 

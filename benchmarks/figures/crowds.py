@@ -13,7 +13,7 @@ RATE = 1000 / len(load.SIX)
 def figures(*, full: bool) -> Iterator[Figure]:
     """Yield how many were lost in all, and the skew that they saw."""
     sent = lost = 0.0
-    with faulty_gate(load.SIX) as gate:
+    with faulty_gate(load.SIX, patience="15s") as gate:
         for number in range(3 if full else 1):
             for act in (load._ship, load._roll_back):  # noqa: SLF001 - the same benchmark by itself
                 seen = load._measure(gate, act, RATE, number)  # noqa: SLF001

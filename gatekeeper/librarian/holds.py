@@ -8,8 +8,8 @@ from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Hold
 from gatekeeper.model import Oid, Request
 from gatekeeper.policy.patterns import matches
+from gatekeeper.repo import tree
 from gatekeeper.repo.git import Git
-from gatekeeper.repo.ledger import EMPTY_TREE
 from gatekeeper.repo.merge import Conflict, merge
 
 _LOOK_BACK = 200
@@ -33,6 +33,8 @@ class Holds:
     git: Git
     named: Sequence[Hold]
     release: Oid
+    fresh: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Commits that `release` does not hold, with their parents; of what is not among them Git is asked."""
     _own: dict[Oid, frozenset[str]] = field(default_factory=dict)
     _merges: dict[Oid, frozenset[str]] = field(default_factory=dict)
     _judged: dict[tuple[Oid, str, Oid, Oid], Held] = field(default_factory=dict)
@@ -50,7 +52,7 @@ class Holds:
         return _known(self._own, request.tip, partial(self._changed_by, request.tip))
 
     def _judge(self, request: Request, before: Oid, after: Oid) -> Held:
-        changed = self.git.changed_paths(before, after)
+        changed = tree.paths(self.git.call, before, after)
         why = {path: hold.reason for path in changed for hold in self.named if matches(path, hold.paths)}
         why |= dict.fromkeys(set(changed) - self.own_paths(request), _MOVED)
         odd = _known(self._merges, request.tip, partial(self._odd_paths, request.tip))
@@ -62,11 +64,28 @@ class Holds:
         return Held(why, digest([request.tip, sorted(why), sorted((e.path, e.mode, e.oid) for e in entries)]))
 
     def _changed_by(self, tip: Oid) -> frozenset[str]:
-        base = self.git.run("merge-base", self.release, tip, allowed=(0, 1)).text or EMPTY_TREE
-        return frozenset(self.git.changed_paths(Oid(base), tip))
+        base = self._root(tip)
+        if base is None:
+            base = self.git.run("merge-base", self.release, tip, allowed=(0, 1)).text
+        return frozenset(tree.paths(self.git.call, f"{base}^{{tree}}" if base else None, f"{tip}^{{tree}}"))
+
+    def _root(self, tip: Oid) -> str | None:
+        """Return the commit of `release` that a line of single commits stands on ("": on none), None for other tips.
+
+        It is the merge base: whatever both hold is behind it.
+        """
+        at: str = tip
+        while at in self.fresh:
+            parents = self.fresh[at]
+            if len(parents) > 1:
+                return None
+            at = parents[0] if parents else ""
+        return at if at != tip else None
 
     def _odd_paths(self, tip: Oid) -> frozenset[str]:
         """Return where a merge commit of the request differs from its recomputation, but for real conflicts."""
+        if self._root(tip) is not None:
+            return frozenset()
         listed = self.git.text("rev-list", "--min-parents=2", "--max-parents=2", "--parents", tip, f"^{self.release}")
         return frozenset(path for line in listed.splitlines() for path in self._odd_in(*map(Oid, line.split())))
 

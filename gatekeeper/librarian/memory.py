@@ -19,6 +19,7 @@ from gatekeeper.repo import trial
 from gatekeeper.repo.export import remove
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.merge import Conflict, Merged
+from gatekeeper.repo.tree import places
 
 _MOST = 20_000
 """Merges, of some three objects each; then all is forgotten."""
@@ -68,8 +69,8 @@ class Memory:
         """Return mode and oid of what a tree has at these paths."""
         key = tree, paths
         if key not in self._places:
-            entries = git.entries(tree, *paths) if paths else ()
-            self._places[key] = {entry.path: Oid(f"{entry.mode} {entry.oid}") for entry in entries}
+            found = places(git.call, tree, paths)
+            self._places[key] = {path: Oid(f"{node.mode:0>6} {node.oid}") for path, node in found.items()}
         return self._places[key]
 
     def _full(self) -> bool:

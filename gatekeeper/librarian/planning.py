@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.recollection import Recollection, ground
 from gatekeeper.librarian.train import Yard
-from gatekeeper.model import Job, Outcome, Request, Result, Stage, State, Verdict
+from gatekeeper.model import Job, Oid, Outcome, Request, Result, Stage, State, Verdict
 from gatekeeper.policy import planner
 from gatekeeper.policy.scene import Plan, Scene
 from gatekeeper.repo import verdicts
 from gatekeeper.verify import jobs
+from gatekeeper.verify.jobs import Work
 
 _PRIOR_BAD, _PRIOR = 1.0, 20.0
 """What is thought of requests before any has ended: one in twenty is bad."""
@@ -79,19 +80,33 @@ class _Sight:
     def line(self, requests: tuple[Request, ...]) -> tuple[Stage, ...]:
         """Merge these on `release`, and key every job of every stage."""
         stages = self.yard.line(requests)
-        places = [ground(self.gate, stage.tree, self.mind) for stage in stages]
-        made = [jobs.builds(self.gate.config, place) for place in places]
+        made = [self._builds_of(stage.tree) for stage in stages]
         self._look_up(work.job for works in made for work in works)
         found = []
-        for stage, place, builds in zip(stages, places, made, strict=True):
-            checks = jobs.checks(self.gate.config, place, self._built(builds), builds)
-            self.mind.works |= {work.job.key: (work, stage.tree) for work in (*builds, *checks)}
+        for stage, builds in zip(stages, made, strict=True):
+            checks = self._checks_of(stage.tree, builds)
             own = tuple(work.job for work in builds), tuple(work.job for work in checks)
             found.append(Stage(stage.request, stage.commit, stage.tree, *own))
         self._look_up(job for stage in found for job in stage.checks)
         return tuple(found)
 
-    def _built(self, builds: Iterable[jobs.Work]) -> Mapping[str, str]:
+    def _builds_of(self, tree: Oid) -> tuple[Work, ...]:
+        if tree not in self.mind.builds:
+            made = jobs.builds(self.gate.config, ground(self.gate, tree, self.mind))
+            self.mind.works |= {work.job.key: (work, tree) for work in made}
+            self.mind.builds[tree] = made
+        return self.mind.builds[tree]
+
+    def _checks_of(self, tree: Oid, builds: tuple[Work, ...]) -> tuple[Work, ...]:
+        built = self._built(builds)
+        key = tree, tuple(sorted(built.items()))
+        if key not in self.mind.checks:
+            made = jobs.checks(self.gate.config, ground(self.gate, tree, self.mind), built, builds)
+            self.mind.works |= {work.job.key: (work, tree) for work in made}
+            self.mind.checks[key] = made
+        return self.mind.checks[key]
+
+    def _built(self, builds: Iterable[Work]) -> Mapping[str, str]:
         known = {work.job.key: self.verdicts.get(work.job.key) for work in builds}
         return {key: said.output for key, said in known.items() if said is not None and said.output}
 

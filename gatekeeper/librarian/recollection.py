@@ -21,6 +21,10 @@ class Recollection:
     toolchain: str | None = None
     grounds: dict[Oid, Ground] = field(default_factory=dict)
     """What keys rest on, by tree."""
+    builds: dict[Oid, tuple[Work, ...]] = field(default_factory=dict)
+    """Of each tree: sites.toml is read once a heartbeat."""
+    checks: dict[tuple[Oid, tuple[tuple[str, str], ...]], tuple[Work, ...]] = field(default_factory=dict)
+    """Of each tree, by what its builds left so far: pairs of key and digest, in the order of the keys."""
     works: dict[str, tuple[Work, Oid]] = field(default_factory=dict)
     """Every job seen, by key, and a tree to run it on."""
     running: dict[str, float] = field(default_factory=dict)

@@ -26,6 +26,7 @@ class Rules:
     policy: Mapping[str, Any]
     """What the doors judge by now; `taken_out` as it is at this moment."""
     _facts: dict[tuple[RequestId, Oid], Facts] = field(default_factory=dict)
+    _alone: dict[tuple[RequestId, Oid], Refusal | None] = field(default_factory=dict)
     _merged: dict[tuple[RequestId, Oid, Oid, Oid], Refusal | None] = field(default_factory=dict)
 
     def learn(self, requests: Sequence[Request]) -> None:
@@ -37,8 +38,7 @@ class Rules:
 
     def fault(self, request: Request, before: Oid, after: Oid) -> Refusal | None:
         """Return why no person may let a merge of `request` land that turns tree `before` into `after`."""
-        known = self._known(request)
-        return admission.judge_again(known, self.policy) or self._fault_merged(request, before, after)
+        return self._fault_alone(request) or self._fault_merged(request, before, after)
 
     def barred(self, request: Request) -> Refusal | None:
         """Return why its agent may not ask for this any more (GATE-301, GATE-303): a person can say otherwise."""
@@ -48,6 +48,12 @@ class Rules:
     def _known(self, request: Request) -> Facts:
         self.learn((request,))
         return self._facts[request.id, request.tip]
+
+    def _fault_alone(self, request: Request) -> Refusal | None:
+        key = (request.id, request.tip)
+        if key not in self._alone:
+            self._alone[key] = admission.judge_again(self._known(request), self.policy)
+        return self._alone[key]
 
     def _fault_merged(self, request: Request, before: Oid, after: Oid) -> Refusal | None:
         key = (request.id, request.tip, before, after)

@@ -54,7 +54,9 @@ class Yard:
     @property
     def holds(self) -> Holds:
         """What is known of the holds on the present release."""
-        return self.memory.holds_on(self.git, self.config.hold, self.release.commit)
+        found = self.memory.holds_on(self.git, self.config.hold, self.release.commit)
+        found.fresh = self.fresh
+        return found
 
     @property
     def rules(self) -> Rules:

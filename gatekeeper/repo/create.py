@@ -10,8 +10,12 @@ from gatekeeper.repo.export import remove
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import EMPTY_TREE
 
-_KNOWN = 'f() { git --git-dir="$1/.." rev-list --first-parent -n 200 refs/heads/release -- 2>/dev/null; }; f'
-"""Git hands the alternate's path to the command as its first word."""
+_KNOWN = (
+    'f() { case $1 in */known) git --git-dir="$1/.." rev-list --first-parent -n 200 refs/heads/release -- 2>/dev/null;;'
+    " esac; }; f"
+)
+"""Git hands the alternate's path to the command as its first word. While a push lies apart, the repository itself is an
+alternate too, and is not to name its refs."""
 
 SETTINGS = (
     # Three refusals of a write to anything but request refs stand beside each other; this one needs no hook.

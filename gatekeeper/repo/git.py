@@ -1,6 +1,7 @@
 """Speaks to Git: the one module that does. All else holds oids and frozen values.
 
-Objects are read through one long `git cat-file --batch` (GitPython); everything else is one git process a call.
+Objects are read through one long `git cat-file --batch` (GitPython), many at once through one that the hooks have too;
+everything else is one git process a call.
 Open it afresh for each heartbeat and close it: a reader that lives for days leaks.
 """
 
@@ -17,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 from gatekeeper import fault, process
 from gatekeeper.errors import GateError
 from gatekeeper.model import NO_OID, Oid, Ref
+from gatekeeper.repo import childgit, objects
 
 if TYPE_CHECKING:
     from git.cmd import Git as Reader
@@ -62,6 +64,7 @@ class Git(AbstractContextManager["Git"]):
         self._env = {"GIT_LITERAL_PATHSPECS": "1", **(quarantine(folder, apart) if apart else {})}
         self._reader: Reader | None = None
         self._talks: dict[tuple[str, ...], process.Dialogue | None] = {}
+        self._objects: childgit.Runner | None = None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,7 +72,10 @@ class Git(AbstractContextManager["Git"]):
         self.close()
 
     def close(self) -> None:
-        """End the reading process, and those that were asked; the next question starts another."""
+        """End the reading processes, and those that were asked; the next question starts another."""
+        if self._objects is not None:
+            self._objects.close()
+            self._objects = None
         for talk in self._talks.values():
             if talk is not None:
                 talk.close()
@@ -99,8 +105,19 @@ class Git(AbstractContextManager["Git"]):
         return self.run(*args, stdin=stdin, env=env).text
 
     def call(self, args: list[str], stdin: bytes = b"") -> bytes:
-        """Return what `git ARGS` prints, as bytes: the form that `repo.facts` asks with."""
-        return self.run(*args, stdin=stdin).output
+        """Return what `git ARGS` prints, as bytes: the form that `repo.facts` and `repo.tree` ask with.
+
+        Objects are asked of one process that stays: a start costs more than the reading.
+        """
+        if args != objects.ASKING:
+            return self.run(*args, stdin=stdin).output
+        if self._objects is None:
+            self._objects = childgit.runner(str(self.folder), process.clean_environment(self._env))
+        try:
+            return self._objects(args, stdin)
+        except childgit.GitFailed as problem:
+            self.close()
+            raise GateError(f"git cat-file failed in {self.folder}: {problem}") from problem
 
     def pour(self, *args: str, source: IO[bytes], sink: IO[bytes]) -> None:
         """Run `git ARGS` from one file to another: however much it is, none of it is held in memory."""

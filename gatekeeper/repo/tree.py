@@ -64,6 +64,40 @@ def compare_all(git: Git, pairs: Sequence[Pair], limits: Mapping[str, int]) -> I
     yield from _with_contents(git, found)
 
 
+def paths(git: Git, old: str | None, new: str) -> tuple[str, ...]:
+    """Return the path of every file in which two trees differ, renames as two; for trees whose sizes were judged."""
+    folders, found = Folders(git), list[str]()
+    level: list[tuple[Pair, str]] = [((old, new), "")]
+    while level:
+        folders.load({oid for pair, _ in level for oid in pair if oid})
+        below = list[tuple[Pair, str]]()
+        for pair, above in level:
+            for name, before, after in _differences(folders, pair):
+                inner = (_folder(before), _folder(after))
+                found += [above + name] if (before and not inner[0]) or (after and not inner[1]) else []
+                below += [(inner, f"{above}{name}/")] if any(inner) else []
+        level = below
+    return tuple(sorted(found))
+
+
+def places(git: Git, tree: str, wanted: Sequence[str]) -> dict[str, Node]:
+    """Return what a tree has at these paths; one that is not there is left out."""
+    folders, found = Folders(git), dict[str, Node]()
+    level = {path: (tree, path) for path in wanted}
+    while level:
+        folders.load({oid for oid, _ in level.values()})
+        below = {}
+        for path, (folder, rest) in level.items():
+            name, _, inner = rest.partition("/")
+            node = folders[folder].get(name)
+            if node is not None and not inner:
+                found[path] = node
+            elif node is not None and node.mode == TREE:
+                below[path] = (node.oid, inner)
+        level = below
+    return found
+
+
 def _compared(folders: Folders, pair: Pair, limits: Mapping[str, int]) -> Change:
     paths, depth = _measure(folders, pair, limits)
     if paths > limits["request_paths"] or depth > limits["request_depth"]:

@@ -1,6 +1,7 @@
 """Makes a release known: merge commits, the signed tag, the moves of all refs. Past its commit point only forward."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from gatekeeper import fault
@@ -93,8 +94,7 @@ def publish(gate: Gate, oid: Oid) -> Plan:
     left = tuple(change for change in plan.changes if present.get(change.ref, NO_OID) != change.new)
     if left and not gate.git.transact(left, reason=f"ship {plan.version}", lock_fd=gate.ledger.lock.fd):
         raise GateError(f"A ref that {plan.version} publishes was moved by somebody else.", code="GATE-502")
-    for landing in plan.landings:
-        retire(gate, landing)
+    _retire_all(gate, [one for one in plan.landings if present.get(Ref(REQUESTS + one.id)) == one.tip])
     coming = runs.load(gate.home.next_plan)
     if coming is not None:
         gate.target.publish(coming)
@@ -104,6 +104,16 @@ def publish(gate: Gate, oid: Oid) -> Plan:
     gate.ledger.move(plans.finish(oid))
     gate.ledger.commit(f"published {plan.version}")
     return plan
+
+
+def _retire_all(gate: Gate, landings: Sequence[Landing]) -> None:
+    """Delete the refs of all that landed, at once where none of them moves meanwhile."""
+    changes = tuple(Change(Ref(REQUESTS + one.id), one.tip, NO_OID) for one in landings)
+    with suppress(GateError):
+        if changes and gate.git.transact(changes, reason="shipped", lock_fd=gate.ledger.lock.fd):
+            return
+    for landing in landings:
+        retire(gate, landing)
 
 
 def retire(gate: Gate, landing: Landing) -> bool:

@@ -146,12 +146,18 @@ def _tree_mounts(box: Box, wires: Wires) -> tuple[str, ...]:
     )
 
 
-@cache
 def system() -> System:
-    """Look at this machine once. GateError 505 when bwrap is missing or too old to bound its memory."""
+    """Look at this machine. GateError 505 when bwrap is missing or too old to bound its memory."""
     bwrap = which("bwrap", path=process.clean_environment().get("PATH"))
     if bwrap is None:
         raise broken("bubblewrap is not installed")
+    file = Path(bwrap).stat()
+    return _system(bwrap, (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns))
+
+
+@cache
+def _system(bwrap: str, _file: tuple[int, ...]) -> System:
+    """Ask once what this very file can do; one that is replaced is asked anew."""
     known = process.run((bwrap, "--help"), merge=True).text
     if "--size" not in known or "--json-status-fd" not in known:
         raise broken("this bubblewrap is too old; 0.8 has all that is needed")

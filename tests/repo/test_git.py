@@ -1,5 +1,7 @@
 """One bare repository, through `Git`."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from gatekeeper import process
 from gatekeeper.errors import GateError
 from gatekeeper.model import NO_OID, Oid, Ref
+from gatekeeper.repo import objects
 from gatekeeper.repo.create import create, foreign_settings
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.lock import Lock
@@ -73,6 +76,22 @@ def test_a_reader_sees_objects_that_were_written_after_it_began(git: Git) -> Non
     with git:
         assert git.read(blob(git, "before")) == b"before"
         assert git.read(blob(git, "after\0\xff")) == "after\0\xff".encode()
+
+
+def test_objects_are_asked_of_one_process_that_sees_what_is_written_later_and_may_die(git: Git) -> None:
+    with git:
+        first = blob(git, "before")
+        assert objects.contents(git.call, [first, "no such"])[first].content == b"before"
+        asked = git._objects  # noqa: SLF001
+        later = blob(git, "after")
+        git.run("repack", "-adq")
+        assert objects.sizes(git.call, [later])[later].size == 5
+        assert git._objects is asked is not None  # noqa: SLF001
+        assert asked._reader is not None  # noqa: SLF001
+        os.kill(asked._reader[1], signal.SIGKILL)  # noqa: SLF001
+        with pytest.raises(GateError, match="git cat-file failed"):
+            objects.contents(git.call, [first])
+        assert objects.contents(git.call, [first])[first].content == b"before"
 
 
 def test_create_leaves_the_settings_that_guard_it_and_tells_a_foreign_one(git: Git) -> None:

@@ -72,6 +72,30 @@ def test_it_says_what_git_says(git: Git, old: dict[str, object], new: dict[str, 
     change = tree.compare(git, before, after, LIMITS)
     assert {(entry.path, entry.mode) for entry in change.entries} == wanted
     assert change.size == sum(entry.size for entry in change.entries)
+    assert set(tree.paths(git, before, after)) == {path for path, _ in wanted}
+
+
+def test_paths_name_modes_links_and_modules_as_git_does(git: Git) -> None:
+    """And what nothing was before is told whole."""
+    one, two = blob(git, b"1"), blob(git, b"2")
+    old = folder_of(git, {"a": ("100644", one), "l": ("120000", one), "s": ("160000", "1" * 40), "x": ("100644", one)})
+    inner = folder_of(git, {"\udcff": ("100644", two)})
+    new = folder_of(git, {"a": ("100755", one), "l": ("100644", one), "s": ("160000", "2" * 40), "x": ("40000", inner)})
+    told = git(["diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new], b"")
+    assert list(tree.paths(git, old, new)) == sorted(told.decode("utf-8", "surrogateescape").split("\0")[:-1])
+    assert tree.paths(git, None, old) == ("a", "l", "s", "x")
+    assert tree.paths(git, new, new) == ()
+
+
+def test_places_are_what_a_tree_has_at_paths(git: Git) -> None:
+    root = built(git, {"a": {"b": {"c": "1"}, "f": "2"}, "g": "3"})
+    wanted = ("a", "a/b", "a/b/c", "g", "g/no", "a/f/no", "no", "no/no")
+    told = git(["ls-tree", "-z", "-t", "-r", "--full-tree", root], b"").decode().split("\0")[:-1]
+    listed = {path: tuple(head.split()[::2]) for head, path in (line.split("\t") for line in told)}
+    found = tree.places(git, root, wanted)
+    assert {path: (f"{node.mode:0>6}", node.oid) for path, node in found.items()} == {
+        path: listed[path] for path in ("a", "a/b", "a/b/c", "g")
+    }
 
 
 def test_from_nothing(git: Git) -> None:

@@ -348,11 +348,31 @@ def test_a_folder_that_is_not_there_is_the_gate_s_trouble(tree: Path) -> None:
 def test_a_missing_bubblewrap_names_the_command_that_installs_it(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box_module.system.cache_clear()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GateError) as caught:
         run(Box(tree=tree), ("true",), timeout=30)
     assert (caught.value.code, caught.value.hints[0]) == ("GATE-505", "apt-get install bubblewrap util-linux")
+
+
+def test_a_bubblewrap_that_is_replaced_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door lives for months, and what it once heard must not outlive an upgrade."""
+    program = tmp_path / "bwrap"
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def install(*options: str) -> None:
+        draft = tmp_path / "draft"
+        draft.write_text(f"#!/bin/sh\necho called >>{tmp_path}/calls\necho {' '.join(options)}\n")
+        draft.chmod(0o755)
+        draft.rename(program)
+
+    install("--size", "--json-status-fd")
+    assert [box_module.system().bars_userns for _ in range(2)] == [False, False]
+    assert (tmp_path / "calls").read_text() == "called\n"
+    install("--size", "--json-status-fd", "--disable-userns")
+    assert box_module.system().bars_userns
+    install("--json-status-fd")
+    with pytest.raises(GateError, match="too old"):
+        box_module.system()
 
 
 def test_a_cgroup_lives_as_long_as_its_run(tree: Path) -> None:
