@@ -1,8 +1,9 @@
 """Measures everything side by side, and writes docs/benchmarks.md and docs/benchmarks.json: `make bench [ONLY=name,…]`.
 
 Each group of figures runs in a process of its own; one that fails says why, and the others go on. With ONLY the other
-groups stay on the page as they were measured before. `FULL=1` measures the greatest sizes too. On two quiet cores the
-short run takes up to 20 minutes, the full one up to 45. The words of the page are in benchmarks/page.md.
+groups stay on the page as they were measured before. `FULL=1` measures the greatest sizes, which have a page of their
+own, docs/benchmarks-full.md. On two quiet cores the short run takes some 20 minutes, the full one an hour. The words of
+the pages are in benchmarks/page.md.
 """
 
 import argparse
@@ -28,7 +29,8 @@ from benchmarks.figure import Figure, absent  # noqa: E402
 
 GROUPS = ("push", "doors", "merge", "ship", "burst", "stage", "crowds", "look", "idle", "year")
 """In this order; each is a module of benchmarks.figures."""
-_RESULTS = ROOT / "docs" / "benchmarks.json"
+RESULTS = {False: ROOT / "docs" / "benchmarks.json", True: ROOT / "docs" / "benchmarks-full.json"}
+"""Of the short run, and of the full one."""
 _PATIENCE = {False: 600, True: 1200}
 """Seconds that a group may take, in the short run and in the full one."""
 
@@ -51,17 +53,19 @@ def main() -> int:
     groups = {name: _measured(name, full=asked.full) for name in wanted}
     told["machine"]["load at the end"] = _load()
     found = {name: {"at": told["at"], "figures": [one.as_json for one in figures]} for name, figures in groups.items()}
-    told["groups"] = {name: group for name in GROUPS if (group := found.get(name) or _before().get(name))}
-    _RESULTS.write_text(json.dumps(told, indent=1) + "\n")
-    _RESULTS.with_suffix(".md").write_text(page.render(told))
-    print("written: docs/benchmarks.md, docs/benchmarks.json")
+    results = RESULTS[asked.full]
+    before = _before(results)
+    told["groups"] = {name: group for name in GROUPS if (group := found.get(name) or before.get(name))}
+    results.write_text(json.dumps(told, indent=1) + "\n")
+    results.with_suffix(".md").write_text(page.render(told))
+    print(f"written: docs/{results.name}, docs/{results.stem}.md")
     return 0
 
 
-def _before() -> dict[str, Any]:
+def _before(results: Path) -> dict[str, Any]:
     """Return what earlier runs measured, by group: what this one leaves out stays as it is, with its own time."""
     try:
-        return dict(json.loads(_RESULTS.read_bytes())["groups"])
+        return dict(json.loads(results.read_bytes())["groups"])
     except (OSError, ValueError, KeyError):
         return {}
 

@@ -1,4 +1,4 @@
-"""Renders docs/benchmarks.md: the words of benchmarks/page.md around the table of one run."""
+"""Renders docs/benchmarks.md and docs/benchmarks-full.md: the words of benchmarks/page.md around a table."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,11 @@ def render(told: dict[str, Any]) -> str:
     parts = {
         "at": "one run" if len(at) == 1 else f"{len(at)} runs",
         "runs": "\n".join(f"- {one}: {names}" for one, names in runs.items()),
-        "full": "the greatest sizes" if told["full"] else "the short sizes (`FULL=1` measures the greatest)",
+        "sizes": "the greatest sizes" if told["full"] else "the short sizes",
+        "others": "The short ones: [benchmarks.md](benchmarks.md)."
+        if told["full"]
+        else "`make bench FULL=1` measures the greatest: [benchmarks-full.md](benchmarks-full.md).",
+        "json": "benchmarks-full.json" if told["full"] else "benchmarks.json",
         "machine": "\n".join(f"- {name}: {text}" for name, text in told["machine"].items()),
         "table": "\n".join([HEAD, *map(row, figures)]),
         "missed": "\n".join(_missed(one) for one in figures if one.met is False) or "Nothing: every goal is met.",

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks import __main__ as runner
 from benchmarks import figure, page
 
@@ -46,10 +48,12 @@ def test_the_page_holds_all_that_was_measured_and_says_what_was_not() -> None:
     assert "- push, gitolite: not installed" in text
 
 
-def test_the_written_page_is_that_of_its_json() -> None:
-    told = ROOT / "docs" / "benchmarks.json"
-    if told.exists():  # written by `make bench`, both at once
-        assert page.render(json.loads(told.read_text())) == (ROOT / "docs" / "benchmarks.md").read_text()
+@pytest.mark.parametrize("full", [False, True])
+def test_the_written_page_is_that_of_its_json(*, full: bool) -> None:
+    told = runner.RESULTS[full]
+    found = json.loads(told.read_text())
+    assert found["full"] is full
+    assert page.render(found) == told.with_suffix(".md").read_text(), "both are written by `make bench`, at once"
 
 
 def test_every_group_is_a_module_that_yields_figures() -> None:
