@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,7 +85,8 @@ class Worker:
         """Have it hang, and what it runs be gone: nobody tells it."""
         self.process.signal(signal.SIGSTOP)
         for pid in procfs.family(self.process.pid, procfs.parents()) - {self.process.pid}:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # what is in a box dies with the box
+                os.kill(pid, signal.SIGKILL)
 
     @property
     def busy(self) -> bool:
