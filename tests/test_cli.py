@@ -53,6 +53,15 @@ def test_a_near_miss_is_asked_back_and_never_resolved(said: str, meant: str) -> 
     assert f'There is no verb "{said}". Did you mean "{meant}"?' in result.output
 
 
+def test_the_door_for_a_push_loads_no_other_verb() -> None:
+    code = (
+        "import sys, gatekeeper.cli as c, click; c.cli.get_command(click.Context(c.cli), 'shell'); print(*sys.modules)"
+    )
+    loaded = set(process.run([sys.executable, "-c", code]).text.split())
+    assert "gatekeeper.commands.shell" in loaded
+    assert not loaded & {"gatekeeper.commands.decide", "gatekeeper.commands.audit", "gatekeeper.commands.demo"}
+
+
 def test_the_door_for_a_push_loads_no_command_line(tmp_path: Path) -> None:
     argv = [sys.executable, "-X", "importtime", "-m", "gatekeeper", "--gate", str(tmp_path), "shell", "codex-1"]
     done = process.run(argv, merge=True)

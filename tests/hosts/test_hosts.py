@@ -55,6 +55,19 @@ def change(hosts: Farm, id_: str, site: str, text: str | None = None) -> None:
     hosts.gate.clone().request(id_, {f"sites/{site}/page.txt": f"{text or id_}\n"})
 
 
+def lose(hosts: Farm, name: str) -> None:
+    """Cut a host off before the gate speaks to it again."""
+    hosts.machines[name].cut()
+    line.close_all()
+
+
+def back(hosts: Farm, name: str) -> None:
+    """Mend a host's link, and do the heartbeat that finds it."""
+    hosts.machines[name].mend()
+    line.close_all()
+    hosts.gate.tick()
+
+
 def test_a_ship_reaches_every_host(hosts: Farm) -> None:
     gate = hosts.gate
     before = gate.version
@@ -116,17 +129,14 @@ def test_a_host_that_is_lost_before_stops_a_ship_before_anything_is_touched(host
     gate = hosts.gate
     before, begun = gate.version, len(gate.records("shipping"))
     change(hosts, "early", "one")
-    hosts.machines["web2"].cut()
-    line.close_all()
+    lose(hosts, "web2")
     with pytest.raises(GateError, match='Host "web2" cannot be reached') as refused:
         gate.tick()
     assert refused.value.code == "GATE-504"
     assert gate.result("early").state == "queued"
     assert gate.versions() == {before}
     assert len(gate.records("shipping")) == begun
-    hosts.machines["web2"].mend()
-    line.close_all()
-    gate.tick()
+    back(hosts, "web2")
     assert gate.result("early").state == "shipped"
     assert gate.versions() == {gate.version}
 
@@ -137,8 +147,7 @@ def test_a_rollback_goes_on_without_a_host_that_is_lost(hosts: Farm) -> None:
     change(hosts, "regretted", "three")
     gate.tick()
     bad = gate.version
-    hosts.machines["web2"].cut()
-    line.close_all()
+    lose(hosts, "web2")
     said = gate.cli("rollback", before, "-m", "the shop is down", ok=True).stdout
     assert "Host web2 cannot be reached: it serves what it had" in said
     assert gate.result("regretted").state == "rolled_back"
@@ -149,9 +158,7 @@ def test_a_rollback_goes_on_without_a_host_that_is_lost(hosts: Farm) -> None:
     change(hosts, "meanwhile", "one")
     with pytest.raises(GateError, match='Host "web2" cannot be reached'):
         gate.tick()
-    hosts.machines["web2"].mend()
-    line.close_all()
-    gate.tick()
+    back(hosts, "web2")
     assert gate.result("meanwhile").state == "shipped"
     assert gate.versions() == {gate.version}
 
@@ -160,12 +167,9 @@ def test_a_lost_host_is_brought_to_what_a_rollback_made_live(hosts: Farm) -> Non
     gate, before = hosts.gate, hosts.gate.version
     change(hosts, "mistaken", "five")
     gate.tick()
-    hosts.machines["web2"].cut()
-    line.close_all()
+    lose(hosts, "web2")
     gate.decide("rollback", to=before)
-    hosts.machines["web2"].mend()
-    line.close_all()
-    gate.tick()
+    back(hosts, "web2")
     assert gate.versions() == {gate.version}
     assert gate.result("mistaken").state == "rolled_back"
 
@@ -202,9 +206,7 @@ def test_a_host_that_is_lost_in_a_ship_is_nobodys_fault(hosts: Farm, step: str) 
     assert (result.state, result.reason.code) == ("queued", "GATE-504"), gate.told
     assert hosts.on("web1") == hosts.on("web3") == {before}
     hosts.until("web2", before)
-    hosts.machines["web2"].mend()
-    line.close_all()
-    gate.tick()
+    back(hosts, "web2")
     assert gate.result(id_).state == "shipped", gate.told
     assert gate.versions() == {gate.version}
 
@@ -221,9 +223,7 @@ def test_a_host_that_is_lost_after_the_commit_point_hears_of_it_when_it_is_back(
     seen = {site["name"]: site for site in gate.json("status")["sites"]}
     assert (seen["three"]["host"], seen["three"]["healthy"]) == ("web3", False)
     assert seen["one"]["healthy"]
-    hosts.machines["web3"].mend()
-    line.close_all()
-    gate.tick()
+    back(hosts, "web3")
     assert gate.versions() == {gate.version}
     assert not hosts.machines["web3"].home.next_plan.exists()
     assert all(site["healthy"] for site in gate.json("status")["sites"])
