@@ -1,9 +1,11 @@
 """A real gate without a Librarian: a bare repository with the installed hooks, a policy, and clones that push."""
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,9 @@ from gatekeeper.config.standing import Mode
 from gatekeeper.repo import create, hooks
 
 SITES = ("admin", "api", "blog", "docs", "shop", "web")
+
+# Each commit has a second of its own: the same change twice is two commits, however fast the machine.
+_SECONDS = itertools.count(int(time.time()) - 86_400)
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -74,7 +79,8 @@ class Clone:
         """Commit `files` (default: a change of the shop) on a branch of its own from `release`."""
         self.write({"sites/shop/cart.js": f"{message}\n"} if files is None else files)
         self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-m", message)
+        dated = Clone(self.folder, self.env | {"GIT_COMMITTER_DATE": f"@{next(_SECONDS)} +0000"})
+        dated.git("commit", "-q", "--allow-empty", "--allow-empty-message", "--cleanup=verbatim", "-m", message)
         return self.git("rev-parse", "HEAD")
 
     def fresh(self) -> None:
