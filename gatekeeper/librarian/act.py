@@ -1,6 +1,6 @@
 """Carries one step out. The only writes; what can be expected to go wrong is a value, not an exception."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, assert_never
 
@@ -17,7 +17,7 @@ from gatekeeper.librarian.spent import id_of, unheard
 from gatekeeper.model import BAD, FROZEN, NO_OID, REQUESTS, SHIPPING, Actor, Oid, Reason, Ref, Result, State
 from gatekeeper.policy import repair
 from gatekeeper.policy import step as steps
-from gatekeeper.policy.step import Snapshot, Step
+from gatekeeper.policy.step import Mark, Snapshot, Step
 from gatekeeper.policy.why import Why
 from gatekeeper.repo import records, results, spool
 from gatekeeper.repo.git import Change
@@ -30,45 +30,46 @@ from gatekeeper.ship.publish import retire
 _LOOK_BACK = 200
 
 
-def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> Reason | None:  # noqa: C901, PLR0911, PLR0912 - one line a step
-    """Carry out one step; return what a person must be told when it went wrong, or None."""
+def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> tuple[Reason, ...]:  # noqa: C901, PLR0912 - one line a step
+    """Carry out one step; return what a person must be told of it."""
+    wrong: Reason | None = None
     match step:
         case steps.Recover():
             hands.tell(f"recovered: {protocol.recover(gate)}")
         case steps.Sweep(result):
-            return _sweep(gate, result, hands)
+            wrong = _sweep(gate, result, hands)
         case steps.Seal(reports):
             _seal(gate, reports, hands.mind)
         case steps.Close(result, wished):
-            return _close(gate, result, hands, wished=wished)
+            wrong = _close(gate, result, hands, wished=wished)
         case steps.Expire(result):
             _expire(gate, result, hands.tell)
         case steps.File(arrivals):
             filing.file(gate, arrivals, hands)
         case steps.CarryOut(decision):
-            return decisions.carry_out(gate, seen, decision, hands)
+            wrong = decisions.carry_out(gate, seen, decision, hands)
         case steps.Thaw(commit):
             _thaw(gate, commit, hands.tell)
         case steps.Converge(sites):
-            return _converge(gate, sites, hands)
+            wrong = _converge(gate, sites, hands)
         case steps.Reconfigure(sites):
             hands.tell(f"reconfiguring {', '.join(sites)}")
-            return ship(gate, cargo.of_present(gate, seen.release, hands.mind), hands.tell)
-        case steps.Mark():
-            return _mark(gate, step, hands.tell)
+            wrong = ship(gate, cargo.of_present(gate, seen.release, hands.mind), hands.tell)
+        case steps.Restate(marks):
+            return _restate(gate, marks, hands.tell)
         case steps.Verify():
             _verify(gate, step, hands)
         case steps.Ship():
             known = {standing.result.id: standing.result for standing in seen.standings}
             shown = [known[request.id] for request in step.requests]
-            return ship(gate, cargo.of_train(gate, step, shown, hands.mind), hands.tell)
+            wrong = ship(gate, cargo.of_train(gate, step, shown, hands.mind), hands.tell)
         case steps.Tried(result):
             _tried(gate, result, hands.tell)
         case steps.Rest(_, alarm):
-            return _in_words(alarm)
+            wrong = _in_words(alarm)
         case _:
             assert_never(step)
-    return None
+    return (wrong,) if wrong else ()
 
 
 def _verify(gate: Gate, step: steps.Verify, hands: Hands) -> None:
@@ -209,27 +210,36 @@ def _withdrawn(gate: Gate, result: Result, mind: Recollection) -> tuple[Actor, R
     return wish.actor, replace(result, tip=tip, attempt=result.attempt + 1)
 
 
-def _mark(gate: Gate, step: steps.Mark, tell: Tell) -> Reason | None:
-    result = step.result
-    if step.state is State.SHIPPED:
-        _landed_elsewhere(gate, result, tell)
-        return None
-    reason = _in_words(step.reason)
-    marked = replace(result, state=step.state, reason=reason, rests_on=dict(step.rests_on), not_before=step.not_before)
+def _restate(gate: Gate, marks: Sequence[Mark], tell: Tell) -> tuple[Reason, ...]:
+    """Write all in one transaction, tell it once it is so, and return why those wait that wait for somebody."""
+    said = [_in_words(mark.reason) for mark in marks]
+    lines = [_note(gate, mark, reason) for mark, reason in zip(marks, said, strict=True)]
+    one = f"{marks[0].result.id} {marks[0].state}"
+    gate.ledger.commit(one if len(marks) == 1 else f"restated {len(marks)} requests")
+    for mark, line in zip(marks, lines, strict=True):
+        if mark.state is State.SHIPPED:
+            retire(gate, Landing(mark.result.id, mark.result.tip))
+        if line:
+            tell(line)
+    waits = (State.BLOCKED, State.HELD)
+    return tuple(reason for mark, reason in zip(marks, said, strict=True) if reason and mark.state in waits)
+
+
+def _note(gate: Gate, mark: Mark, reason: Reason | None) -> str:
+    """Note a new state for the next commit; return the line that tells it, or ""."""
+    result, state = mark.result, mark.state
+    if state is State.SHIPPED:
+        return _landed_elsewhere(gate, result)
+    marked = replace(result, state=state, reason=reason, rests_on=dict(mark.rests_on), not_before=mark.not_before)
     gate.ledger.result(marked)
-    line = ""
-    if step.state is not State.VERIFYING and (step.state, reason) != (result.state, result.reason):
-        event = "requeued" if step.state is State.QUEUED and reason is None else str(step.state)
-        told = f"{result.id}: {reason.code} {reason.text}" if reason else result.id
-        log = step.verdict.log if step.verdict else None
-        code = reason.code if reason else None
-        rule: dict[str, Any] = {"code": code, "rests_on": dict(step.rests_on)}
-        gate.ledger.record(event, told[:300], id=result.id, tip=result.tip, log=log, **rule)
-        line = f"{event}: {told}"
-    gate.ledger.commit(f"{result.id} {step.state}")
-    if line:  # told once it is so
-        tell(line)
-    return reason if step.state in (State.BLOCKED, State.HELD) else None
+    if state is State.VERIFYING or (state, reason) == (result.state, result.reason):
+        return ""
+    event = "requeued" if state is State.QUEUED and reason is None else str(state)
+    told = f"{result.id}: {reason.code} {reason.text}" if reason else result.id
+    log, code = mark.verdict.log if mark.verdict else None, reason.code if reason else None
+    rule: dict[str, Any] = {"code": code, "rests_on": dict(mark.rests_on)}
+    gate.ledger.record(event, told[:300], id=result.id, tip=result.tip, log=log, **rule)
+    return f"{event}: {told}"
 
 
 def _in_words(why: Reason | Why | None) -> Reason | None:
@@ -247,14 +257,12 @@ def _expire(gate: Gate, result: Result, tell: Tell) -> None:
     tell(f"expired: {result.id}")
 
 
-def _landed_elsewhere(gate: Gate, result: Result, tell: Tell) -> None:
+def _landed_elsewhere(gate: Gate, result: Result) -> str:
     """A tip that went live inside another request is done: it says in which version."""
     version = version_of(gate, result.tip)
     gate.ledger.record("landed", f"{result.id} in {version}", id=result.id, tip=result.tip, version=version)
     gate.ledger.result(replace(result, state=State.SHIPPED, reason=None, rests_on={}, version=version))
-    gate.ledger.commit("landed")
-    retire(gate, Landing(result.id, result.tip))
-    tell(f"landed: {result.id} is in {version} already")
+    return f"landed: {result.id} is in {version} already"
 
 
 def _tried(gate: Gate, result: Result, tell: Tell) -> None:

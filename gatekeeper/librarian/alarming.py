@@ -109,7 +109,7 @@ def _of_steps(alarms: Iterable[Alarmed], seen: Snapshot, now: float) -> tuple[Ca
 def _subject(step: Step, blocked: frozenset[str], now: int) -> str | None:  # noqa: PLR0911 - one line a step
     """Return what a step's alarm is about; None for what the state of a request tells already."""
     match step:
-        case steps.Mark():
+        case steps.Restate():
             return None
         case steps.Ship() if any(request.id in blocked for request in step.requests):
             return None

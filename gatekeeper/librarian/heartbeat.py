@@ -71,8 +71,7 @@ def _work(gate: Gate, hands: Hands) -> Beat:
             raise GateError(
                 f"The step {type(step).__name__} leads nowhere.", code="GATE-506", hints=("gatekeeper log",)
             )
-        alarm = act(gate, seen, step, hands)
-        alarms += [(step, alarm)] if alarm else []
+        alarms += [(step, alarm) for alarm in act(gate, seen, step, hands)]
         if isinstance(step, Rest):
             progress.at("keeping house")
             refs = gate.git.refs()

@@ -4,8 +4,9 @@ Order of importance: an unfinished ship, a rollback, freeze or abort, what is le
 reported, what arrived, what people decided, sites that do not run what they should; then the queue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from gatekeeper.model import (
     Decision,
@@ -143,6 +144,13 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Restate:
+    """Write new states down, of as many requests as have one: what is decided next is read anew but once for all."""
+
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """Start jobs, stop those that do not matter any more, and note what has ended; without either, wait for an end."""
 
@@ -181,11 +189,11 @@ class Rest:
     alarm: Reason | Why | None = None
 
 
-Queue = Mark | Verify | Ship | Tried | Rest
+Queue = Restate | Verify | Ship | Tried | Rest
 Step = Recover | Sweep | Seal | Close | Expire | File | CarryOut | Thaw | Converge | Reconfigure | Queue
 
 
-def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911, PLR0912 - one line a rule, in the order of the module's head
+def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule, in the order of the module's head
     """Return the one thing to do now."""
     if seen.shipping is not None:
         return Recover()
@@ -212,10 +220,14 @@ def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911, PLR0912 - one lin
         return _follow(seen)
     if seen.ailing_sites:
         return Converge(seen.ailing_sites)
-    moved = next((standing for standing in seen.standings if _moved(standing)), None)
-    if moved is not None:
-        return Mark(moved.result, moved.state, moved.reason, moved.rests_on)
-    return _advance(seen)
+    moved = [Mark(each.result, each.state, each.reason, each.rests_on) for each in seen.standings if _moved(each)]
+    return _restate(moved) or _advance(seen)
+
+
+def _restate(marks: Iterable[Mark]) -> Restate | None:
+    """Return a step for some of them, if there are any: an urgent wish does not wait for all of a long queue."""
+    some = tuple(islice(marks, _AT_ONCE))
+    return Restate(some) if some else None
 
 
 def _stop(seen: Snapshot) -> Step:
@@ -254,6 +266,8 @@ def _reconfigure(seen: Snapshot) -> Step:
 
 
 _SHOWN = 5
+_AT_ONCE = 500
+"""Requests that one transaction moves."""
 _FIRST = ("rollback", "freeze", "abort")
 _AFTER_SITES = ("apply", "reload")
 
@@ -310,12 +324,16 @@ def _verify(seen: Snapshot) -> Verify:
 
 def _halt(seen: Snapshot, closed: Closed) -> Step:
     """Whatever waits in the queue says what it waits for, when nothing more can be learned of it."""
-    for standing in seen.standings:
-        said, state = standing.result, State.VERIFIED if standing.result.state is State.VERIFIED else State.QUEUED
-        waits = standing.state is State.QUEUED and standing.reason is None
-        if waits and (said.state, said.reason, said.not_before) != (state, closed.reason, closed.until):
-            return Mark(said, state, closed.reason, not_before=closed.until)
-    return Rest(closed.reason.text)
+    waiting = (each.result for each in seen.standings if each.state is State.QUEUED and each.reason is None)
+    states = ((said, State.VERIFIED if said.state is State.VERIFIED else State.QUEUED) for said in waiting)
+    return _restate(_closed_to(states, closed)) or Rest(closed.reason.text)
+
+
+def _closed_to(states: Iterable[tuple[Result, State]], closed: Closed) -> Iterator[Mark]:
+    """Yield a mark for each that does not say yet, in the state it is to have, until when the gate is closed."""
+    for said, state in states:
+        if (said.state, said.reason, said.not_before) != (state, closed.reason, closed.until):
+            yield Mark(said, state, closed.reason, not_before=closed.until)
 
 
 def _go(seen: Snapshot, ready: Ready) -> Step | None:
@@ -326,10 +344,7 @@ def _go(seen: Snapshot, ready: Ready) -> Step | None:
         return _hold_interrupted(_results(seen, requests)[-1], tree)
     if seen.closed is None or (requests and all(request.id in seen.closed.lets for request in requests)):
         return Ship(ready.stages, ready.verdicts, ready.red)
-    for result in _results(seen, _requests(ready.stages)):
-        if (result.state, result.reason, result.not_before) != (State.VERIFIED, seen.closed.reason, seen.closed.until):
-            return Mark(result, State.VERIFIED, seen.closed.reason, not_before=seen.closed.until)
-    return None
+    return _restate(_closed_to(((result, State.VERIFIED) for result in _results(seen, requests)), seen.closed))
 
 
 def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
@@ -338,13 +353,13 @@ def _hold_bad(seen: Snapshot, ready: Ready) -> Step:
     why = Why("GATE-404", {"tree": tree[:12]}, (push_again(results[-1].id),) if results else ())
     if not results:
         return Rest("`release` failed when it was live", why)
-    return Mark(results[-1], State.BLOCKED, why, {"bad": tree})
+    return Restate((Mark(results[-1], State.BLOCKED, why, {"bad": tree}),))
 
 
 def _hold_interrupted(result: Result, tree: Oid) -> Step:
     """Two ships of one tree that did not come to an end may be its doing: a person says whether it goes again."""
     why = Why("GATE-406", {"tree": tree[:12]})
-    return Mark(result, State.HELD, why, {"interrupted": tree})
+    return Restate((Mark(result, State.HELD, why, {"interrupted": tree}),))
 
 
 def _block(guilty: Guilty, seen: Snapshot) -> Step:
@@ -353,7 +368,7 @@ def _block(guilty: Guilty, seen: Snapshot) -> Step:
     why = said_no(guilty.job, guilty.verdict, behind=guilty.behind, next_=(push,))
     rests_on = {f"definition {guilty.job.name}": guilty.job.definition, "verdict": guilty.job.key}
     rests_on |= {f"request {r.id}": r.tip for r in guilty.behind}
-    return Mark(result, State.BLOCKED, why, rests_on, verdict=guilty.verdict)
+    return Restate((Mark(result, State.BLOCKED, why, rests_on, verdict=guilty.verdict),))
 
 
 def _requests(train: tuple[Stage, ...]) -> tuple[Request, ...]:

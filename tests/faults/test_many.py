@@ -1,5 +1,6 @@
 """Many requests at once: filing them takes a fixed number of programs, and no kill beside it loses or doubles one."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -7,11 +8,14 @@ import pytest
 from gatehouse import Gatehouse, build
 
 from faults.crash import clear, start_again, strike
-from faults.many import at_work, lay
+from faults.many import Librarian, at_work, lay
 from faults.whole import assert_whole
 from gatekeeper.librarian import gates, train
-from gatekeeper.model import State
-from gatekeeper.repo import facts, records, report, results
+from gatekeeper.librarian.act import act
+from gatekeeper.model import FROZEN, State
+from gatekeeper.policy.step import Rest, Restate, next_step
+from gatekeeper.repo import facts, frozen, records, report, results
+from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.git import Git
 
 
@@ -93,6 +97,51 @@ def test_a_kill_beside_the_filing_of_many(site_gate: Gatehouse, step: str) -> No
     filed = [record for record in site_gate.records("filed")[::-1] if record.data["id"] in ids]
     assert [record.data["id"] for record in filed] == ids
     assert [site_gate.result(id_).sequence for id_ in ids] == [record.sequence for record in filed]
+    assert Counter(site_gate.result(id_).state for id_ in ids) == {State.SHIPPED: len(ids)}
+    assert_whole(site_gate)
+
+
+def test_what_a_freeze_makes_of_a_long_queue_is_written_down_at_once(young: Gatehouse) -> None:
+    """Not one after the other, where each would have everything looked at anew."""
+    ids = lay(young, "frozen", 30, site="shop")
+    with at_work(young) as librarian:
+        librarian.file()
+        stopped(young, librarian)
+        step = next_step(seen := librarian.look())
+        assert isinstance(step, Restate)
+        assert {mark.result.id for mark in step.marks} >= set(ids)
+        assert act(librarian.gate, seen, step, librarian.hands) == ()
+        assert isinstance(next_step(librarian.look()), Rest)
+        young.git("update-ref", "-d", FROZEN)
+    assert {young.code(id_) for id_ in ids} == {"GATE-408"}
+    queued = [record for record in young.records("queued")[::-1] if record.data["id"] in ids]
+    assert [record.data["id"] for record in queued] == ids
+
+
+def stopped(gate: Gatehouse, librarian: Librarian) -> None:
+    still = frozen.write(librarian.gate.signer, Freeze("for now", stopped=True), at=time.time())
+    gate.git("update-ref", FROZEN, still)
+
+
+@pytest.mark.parametrize(
+    "step", ["before objects", "before refs: restated N requests", "after refs: restated N requests"]
+)
+def test_a_kill_beside_the_restating_of_many(site_gate: Gatehouse, step: str) -> None:
+    """Each still says what it said before, or all say what is so now; the records tell it once."""
+    clear(site_gate)
+    start_again(site_gate)
+    ids = lay(site_gate, f"told-{len(site_gate.records())}", 5, site="one")
+    with at_work(site_gate) as librarian:
+        librarian.file()
+        stopped(site_gate, librarian)
+    assert strike(site_gate, [{"at": step, "do": "kill"}], "tick") < 0
+    after = step.startswith("after")
+    assert {site_gate.code(id_) for id_ in ids} == {"GATE-408" if after else None}
+    start_again(site_gate)
+    assert {site_gate.code(id_) for id_ in ids} == {"GATE-408"}
+    assert len([record for record in site_gate.records("queued") if record.data["id"] in ids]) == len(ids)
+    site_gate.git("update-ref", "-d", FROZEN)
+    start_again(site_gate)
     assert Counter(site_gate.result(id_).state for id_ in ids) == {State.SHIPPED: len(ids)}
     assert_whole(site_gate)
 

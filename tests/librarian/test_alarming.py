@@ -71,7 +71,7 @@ def test_a_step_that_went_wrong_is_about_what_it_was_for() -> None:
         (steps.Rest("x", Reason("GATE-502", "moved")), Reason("GATE-502", "moved")),
         (steps.Rest("x", WRONG), WRONG),
         (steps.Reconfigure(("shop",)), WRONG),
-        (steps.Mark(result, State.BLOCKED), WRONG),
+        (steps.Restate((steps.Mark(result, State.BLOCKED),)), WRONG),
     ]
     causes = alarming.glimpse(BUSY, alarms, now=7).causes
     assert [cause.key for cause in causes] == [

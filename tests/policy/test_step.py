@@ -30,7 +30,7 @@ from gatekeeper.model import (
 from gatekeeper.policy import planner, step
 from gatekeeper.policy.found import Arrival, Closed
 from gatekeeper.policy.scene import Plan, Red, Scene, Suspect
-from gatekeeper.policy.step import Mark, Rest, Ship, Snapshot, Standing, Tried, Verify, next_step
+from gatekeeper.policy.step import Mark, Rest, Restate, Ship, Snapshot, Standing, Tried, Verify, next_step
 from gatekeeper.policy.why import Why
 
 LIVE = Release(Version("v1.0.0"), Oid("a" * 40), Oid("b" * 40))
@@ -68,7 +68,7 @@ ORDER = [
     ("expired", step.Expire),
     ("changed_sites", step.Reconfigure),
     ("ailing_sites", step.Converge),
-    ("standings", step.Mark),
+    ("standings", step.Restate),
 ]
 
 
@@ -183,11 +183,11 @@ class World:
 
     def do(self, now: step.Step) -> None:
         match now:
-            case Mark(one, state, reason, rests_on, not_before, _):
-                said = Reason(reason.code, "why") if isinstance(reason, Why) else reason
-                self.results[one.id] = replace(
-                    one, state=state, reason=said, rests_on=dict(rests_on), not_before=not_before
-                )
+            case Restate(marks):
+                for mark in marks:
+                    said = Reason(mark.reason.code, "why") if isinstance(mark.reason, Why) else mark.reason
+                    fields = {"reason": said, "rests_on": dict(mark.rests_on), "not_before": mark.not_before}
+                    self.results[mark.result.id] = replace(mark.result, state=mark.state, **fields)
             case Verify(start, cancel, _):
                 for key in cancel:
                     del self.running[key]
@@ -317,9 +317,17 @@ def test_after_an_abort_what_waits_says_so_and_nothing_begins(was: State, stays:
     reason = Reason("GATE-408", "aborted")
     waits = Standing(result("a", was), State.QUEUED)
     seen = Snapshot(LIVE, standings=(waits,), closed=Closed(reason, stopped=True), changed_sites=("shop",))
-    assert next_step(seen) == Mark(waits.result, stays, reason)
+    assert next_step(seen) == Restate((Mark(waits.result, stays, reason),))
     told = replace(waits, result=replace(waits.result, state=stays, reason=reason))
     assert next_step(replace(seen, standings=(told,))) == Rest("aborted")
+
+
+def test_a_queue_of_any_length_is_restated_in_parts_that_let_an_urgent_wish_in() -> None:
+    standings = [Standing(result(f"r{n}"), State.BLOCKED, Reason("GATE-401", "why")) for n in range(501)]
+    first = next_step(Snapshot(LIVE, standings=tuple(standings)))
+    assert first == Restate(tuple(Mark(one.result, one.state, one.reason) for one in standings[:500]))
+    wish = decision("abort", "1")
+    assert next_step(Snapshot(LIVE, standings=tuple(standings), decisions=(wish,))) == step.CarryOut(wish)
 
 
 def test_a_freeze_whose_time_is_over_ends_after_what_people_decided() -> None:
