@@ -186,8 +186,10 @@ class World:
             case Restate(marks):
                 for mark in marks:
                     said = Reason(mark.reason.code, "why") if isinstance(mark.reason, Why) else mark.reason
-                    fields = {"reason": said, "rests_on": dict(mark.rests_on), "not_before": mark.not_before}
-                    self.results[mark.result.id] = replace(mark.result, state=mark.state, **fields)
+                    rests_on, until = dict(mark.rests_on), mark.not_before
+                    self.results[mark.result.id] = replace(
+                        mark.result, state=mark.state, reason=said, rests_on=rests_on, not_before=until
+                    )
             case Verify(start, cancel, _):
                 for key in cancel:
                     del self.running[key]
