@@ -42,8 +42,8 @@ def act(gate: Gate, seen: Snapshot, step: Step, hands: Hands) -> tuple[Reason, .
             _seal(gate, reports, hands.mind)
         case steps.Close(result, wished):
             wrong = _close(gate, result, hands, wished=wished)
-        case steps.Expire(result):
-            _expire(gate, result, hands.tell)
+        case steps.Expire(expired):
+            _expire(gate, expired, hands.tell)
         case steps.File(arrivals):
             filing.file(gate, arrivals, hands)
         case steps.CarryOut(decision):
@@ -246,15 +246,17 @@ def _in_words(why: Reason | Why | None) -> Reason | None:
     return Reason(why.code, messages.reason(why.code, **why.values), why.next) if isinstance(why, Why) else why
 
 
-def _expire(gate: Gate, result: Result, tell: Tell) -> None:
+def _expire(gate: Gate, expired: Sequence[Result], tell: Tell) -> None:
     days = round(gate.config.gate.request_ttl / DAY, 1)
-    text = messages.reason("GATE-410", state=result.state, days=f"{days:g}")
-    reason = Reason("GATE-410", text, repair.mend(result.id))
-    gate.ledger.record("expired", f"{result.id}: {reason.text}", id=result.id, tip=result.tip, code=reason.code)
-    gate.ledger.result(replace(result, state=State.EXPIRED, reason=reason, rests_on={}))
-    gate.ledger.move(*filing.keep(gate, result), _gone(result))
-    gate.ledger.commit("expired")
-    tell(f"expired: {result.id}")
+    for result in expired:
+        text = messages.reason("GATE-410", state=result.state, days=f"{days:g}")
+        reason = Reason("GATE-410", text, repair.mend(result.id))
+        gate.ledger.record("expired", f"{result.id}: {reason.text}", id=result.id, tip=result.tip, code=reason.code)
+        gate.ledger.result(replace(result, state=State.EXPIRED, reason=reason, rests_on={}))
+        gate.ledger.move(*filing.keep(gate, result), _gone(result))
+    if gate.ledger.commit("expired"):  # else one of them has moved on, and is looked at anew
+        for result in expired:
+            tell(f"expired: {result.id}")
 
 
 def _landed_elsewhere(gate: Gate, result: Result) -> str:

@@ -91,9 +91,9 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """End a request that was blocked or held for longer than the operator lets it."""
+    """End requests that were blocked or held for longer than the operator lets them."""
 
-    result: Result
+    results: tuple[Result, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def next_step(seen: Snapshot) -> Step:  # noqa: C901, PLR0911 - one line a rule,
     if seen.thaws is not None:
         return Thaw(seen.thaws)
     if seen.expired:
-        return Expire(seen.expired[0])
+        return Expire(seen.expired[:_AT_ONCE])
     if _may_change(seen) or seen.decisions:
         return _follow(seen)
     if seen.ailing_sites:

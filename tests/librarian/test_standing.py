@@ -218,15 +218,19 @@ def test_urgency_changes_no_order(gate: Gatehouse) -> None:
     assert filed.data["urgency"] == "the boss wants it"
 
 
-def test_a_blocked_request_expires(gate: Gatehouse) -> None:
-    tip = gate.clone().request("old", {"sites/web/page.txt": "BROKEN\n"})
+def test_blocked_requests_expire(gate: Gatehouse) -> None:
+    ids = ("old", "aged")
+    tips = [gate.clone().request(id_, {"sites/web/page.txt": "BROKEN\n"}) for id_ in ids]
     gate.tick()
-    later = gate.seconds(gate.result("old").updated_at) + 14 * 86400
-    gate.tick(clock=lambda: later)
-    assert gate.result("old").state is State.BLOCKED
-    gate.tick(clock=lambda: later + 1)
-    assert (gate.result("old").state, gate.code("old"), gate.open()) == (State.EXPIRED, "GATE-410", set())
-    assert gate.refs("refs/gate/keep/old/") == {"refs/gate/keep/old/1": tip}
+    blocked_at = [gate.seconds(gate.result(id_).updated_at) for id_ in ids]
+    gate.tick(clock=lambda: min(blocked_at) + 14 * 86400)
+    assert [gate.result(id_).state for id_ in ids] == [State.BLOCKED] * 2
+    gate.tick(clock=lambda: max(blocked_at) + 14 * 86400 + 1)
+    assert [(gate.result(id_).state, gate.code(id_)) for id_ in ids] == [(State.EXPIRED, "GATE-410")] * 2
+    assert gate.open() == set()
+    assert [gate.refs(f"refs/gate/keep/{id_}/") for id_ in ids] == [
+        {f"refs/gate/keep/{id_}/1": tip} for id_, tip in zip(ids, tips, strict=True)
+    ]
     assert gate.cli("wait", "old").returncode == Exit.WITHDRAWN
 
 
