@@ -26,7 +26,8 @@ class Errand:
 
 def errand(gate: Gate, book: Book, version: str | None) -> Errand | None:
     """Return what has to be done, or None when every mirror has this release."""
-    refs, settings = gate.git.refs(), gate.config.mirror
+    settings = gate.config.mirror
+    refs = gate.git.refs() if settings.urls else {}
     with book.open() as draft:
         known = draft.page.mirrors
         draft.page = replace(draft.page, mirrors={url: known.get(url, Mirrored()) for url in settings.urls})

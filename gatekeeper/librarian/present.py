@@ -7,10 +7,11 @@ from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.model import RELEASE, REQUESTS, TAGS, Oid, Ref, Release, RequestId, Result, Version
 from gatekeeper.policy import versions
+from gatekeeper.repo import tags
 from gatekeeper.repo.create import PLACEHOLDER
 from gatekeeper.repo.git import Git
-from gatekeeper.repo.sign import EMAIL
 from gatekeeper.repo.spool import Entry
+from gatekeeper.repo.tags import Tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,15 @@ class Fresh:
     known: Result | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """A version, the name of its tag object, and what that says."""
+
+    version: Version
+    oid: Oid
+    tag: Tag
+
+
 def requests_in(refs: Mapping[Ref, Oid]) -> dict[RequestId, Oid]:
     """Return the tip of every open request."""
     found = {ref: oid for ref, oid in refs.items() if ref.startswith(REQUESTS) and ref != PLACEHOLDER}
@@ -37,24 +47,26 @@ def present_release(gate: Gate, refs: Mapping[Ref, Oid]) -> Release:
     commit = refs.get(RELEASE)
     if commit is None:
         raise GateError("The repository has no `release`.", code="GATE-502", hints=("gatekeeper init makes one",))
-    told = gate.git.run("show-ref", "--tags", "--dereference", allowed=(0, 1)).text.splitlines()
-    peeled = [line.split(" ", 1)[1] for line in told if line.startswith(commit) and line.endswith("^{}")]
-    names = (ref.removesuffix("^{}").removeprefix(TAGS) for ref in peeled)
-    return Release(newest_of_ours(gate.git, refs, names), commit, gate.git.tree_of(commit))
+    newest = newest_of_ours(gate.git, refs)
+    if newest is None or newest.tag.commit != commit:
+        told = gate.git.run("show-ref", "--tags", "--dereference", allowed=(0, 1)).text.splitlines()
+        peeled = [line.split(" ", 1)[1] for line in told if line.startswith(commit) and line.endswith("^{}")]
+        newest = newest_of_ours(gate.git, refs, (Ref(ref.removesuffix("^{}")) for ref in peeled))
+    return Release(newest.version if newest else None, commit, gate.git.tree_of(commit))
 
 
-def newest_of_ours(git: Git, refs: Mapping[Ref, Oid], names: Iterable[str]) -> Version | None:
-    """Return the highest version among tags that carries the Librarian's name, which proves nothing yet.
+def newest_of_ours(git: Git, refs: Mapping[Ref, Oid], among: Iterable[Ref] | None = None) -> Tagged | None:
+    """Return the highest version, `among` these refs or all, whose tag has the Librarian's name: no proof yet.
 
     Only so many tags are read as are above it: there may be ten thousand.
     """
-    left = {name for name in names if TAGS + name in refs}
-    while (newest := versions.newest(left)) is not None and not _ours(git, refs[Ref(TAGS + newest)]):
+    left = {
+        ref.removeprefix(TAGS) for ref in (refs if among is None else among) if ref in refs and ref.startswith(TAGS)
+    }
+    while (newest := versions.newest(left)) is not None:
+        oid = refs[Ref(TAGS + newest)]
+        tag = tags.read(git, oid)
+        if tag is not None and tag.ours:
+            return Tagged(newest, oid, tag)
         left.remove(newest)
-    return newest
-
-
-def _ours(git: Git, tag: Oid) -> bool:
-    head = git.run("cat-file", "tag", tag, allowed=(0, 128)).output.partition(b"\n\n")[0]
-    person = next((line for line in head.split(b"\n") if line.startswith(b"tagger ")), b"")
-    return person.partition(b"<")[2].partition(b">")[0] == EMAIL.encode()
+    return None

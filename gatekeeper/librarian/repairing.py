@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.watch import log_head, newest_tag, signed, tampering
+from gatekeeper.librarian.present import newest_of_ours
+from gatekeeper.librarian.watch import holds, signed, tampering
 from gatekeeper.model import KEEP, LOG, NO_OID, RELEASE, REQUESTS, TAGS, Oid, Ref
 from gatekeeper.repo import create, edition, hooks
 from gatekeeper.repo.git import Change
@@ -34,14 +35,14 @@ def _moves(gate: Gate) -> Iterator[Change]:
             yield Change(ref, oid, NO_OID)
     if create.PLACEHOLDER not in refs:
         yield create.placeholder(refs[RELEASE])
-    newest = newest_tag(gate, refs)
-    if newest is None or not signed(gate, newest[1]):
+    newest = newest_of_ours(gate.git, refs)
+    if newest is None or not signed(gate, newest.oid):
         return
-    live, head, log = gate.git.resolve(f"{newest[1]}^{{commit}}"), log_head(gate, newest[1]), refs.get(LOG)
+    live, head, log = newest.tag.commit, newest.tag.log, refs.get(LOG)
     if live is not None and live != refs[RELEASE]:
         yield from _aside(refs, RELEASE, refs[RELEASE])
         yield Change(RELEASE, refs[RELEASE], live)
-    if head is not None and (log is None or not gate.git.is_ancestor(head, log)):
+    if head is not None and (log is None or not holds(gate, log, head)):
         yield from _aside(refs, LOG, log) if log else ()
         yield Change(LOG, log or NO_OID, head)
 

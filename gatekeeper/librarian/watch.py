@@ -4,28 +4,24 @@ It asks what can be known cheaply; `gatekeeper audit verify` proves the whole hi
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from gatekeeper.gate import Gate
-from gatekeeper.librarian.present import newest_of_ours
-from gatekeeper.model import LOG, RELEASE, REQUESTS, TAGS, Oid, Ref, Version
+from gatekeeper.librarian.present import Tagged, newest_of_ours
+from gatekeeper.model import LOG, RELEASE, REQUESTS, TAGS, Oid, Ref
 from gatekeeper.repo import hooks
 from gatekeeper.repo.create import PLACEHOLDER, foreign_settings
 
 _OURS = ("refs/gate/", REQUESTS, TAGS)
-_LOG_TRAILER = "Gate-Log: "
 _SIGNED = set[tuple[Oid, bytes]]()
 """Tags that proved to be signed, each with the signers' file that it was proved by. A failure is asked again."""
+_HELD = dict[tuple[Path, Oid], Oid]()
+"""By repository and record: the head of the log that was last proved to hold it."""
 
 
 def tampering(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[str, ...]:
     """Return what is not as the Librarian left it, a sentence each."""
     return (*_refs(gate, refs), *_settings(gate))
-
-
-def newest_tag(gate: Gate, refs: Mapping[Ref, Oid]) -> tuple[Version, Oid] | None:
-    """Return the highest version that carries the Librarian's name, and its tag object."""
-    newest = newest_of_ours(gate.git, refs, (ref.removeprefix(TAGS) for ref in refs if ref.startswith(TAGS)))
-    return (newest, refs[Ref(TAGS + newest)]) if newest else None
 
 
 def signed(gate: Gate, tag: Oid) -> bool:
@@ -43,14 +39,19 @@ def signed(gate: Gate, tag: Oid) -> bool:
     return asked in _SIGNED
 
 
-def log_head(gate: Gate, tag: Oid) -> Oid | None:
-    """Return the record that a version's tag names: the log's head when it went live."""
-    lines = gate.git.read(tag).decode("utf-8", "replace").splitlines()
-    return next((Oid(line.removeprefix(_LOG_TRAILER)) for line in lines if line.startswith(_LOG_TRAILER)), None)
+def holds(gate: Gate, log: Oid, record: Oid) -> bool:
+    """Return whether the log at `log` holds a record. Where an older head was proved to, it need only hold that."""
+    key = gate.home.repo, record
+    before = _HELD.pop(key, None)
+    grown = before is not None and (before == log or gate.git.is_ancestor(before, log))
+    held = grown or gate.git.is_ancestor(record, log)
+    if held:
+        _HELD[key] = log
+    return held
 
 
 def _refs(gate: Gate, refs: Mapping[Ref, Oid]) -> Iterator[str]:
-    if gate.git.text("symbolic-ref", "HEAD") != RELEASE:
+    if gate.git.head() != RELEASE:
         yield "HEAD of the repository does not point at `release`."
     for ref in refs:
         if ref != RELEASE and not ref.startswith(_OURS):
@@ -59,21 +60,21 @@ def _refs(gate: Gate, refs: Mapping[Ref, Oid]) -> Iterator[str]:
         yield "refs/gate/log is gone."
     if PLACEHOLDER not in refs:
         yield f"{PLACEHOLDER} is gone."
-    newest = newest_tag(gate, refs)
+    newest = newest_of_ours(gate.git, refs)
     if newest is not None:
-        yield from _version(gate, refs, *newest)
+        yield from _version(gate, refs, newest)
 
 
-def _version(gate: Gate, refs: Mapping[Ref, Oid], version: Version, tag: Oid) -> Iterator[str]:
-    if not signed(gate, tag):
+def _version(gate: Gate, refs: Mapping[Ref, Oid], newest: Tagged) -> Iterator[str]:
+    version, tag = newest.version, newest.tag
+    if not signed(gate, newest.oid):
         yield f"The tag {version} does not carry the Librarian's signature."
         return
-    live = gate.git.resolve(f"{tag}^{{commit}}")
-    if live != refs[RELEASE]:
-        yield f"`release` is at {refs[RELEASE][:12]}, but the newest version, {version}, is {(live or '')[:12]}."
-    head, log = log_head(gate, tag), refs.get(LOG)
-    if head is not None and log is not None and not gate.git.is_ancestor(head, log):
-        yield f"The audit log does not hold the record {head[:12]} that {version} was signed with."
+    if tag.commit != refs[RELEASE]:
+        yield f"`release` is at {refs[RELEASE][:12]}, but the newest version, {version}, is {(tag.commit or '')[:12]}."
+    log = refs.get(LOG)
+    if tag.log is not None and log is not None and not holds(gate, log, tag.log):
+        yield f"The audit log does not hold the record {tag.log[:12]} that {version} was signed with."
 
 
 def _settings(gate: Gate) -> Iterator[str]:

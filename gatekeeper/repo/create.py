@@ -17,6 +17,8 @@ _KNOWN = (
 """Git hands the alternate's path to the command as its first word. While a push lies apart, the repository itself is an
 alternate too, and is not to name its refs."""
 
+_LISTED = dict[bytes, str]()
+"""The settings that the file with this content holds: the last only."""
 SETTINGS = (
     # Three refusals of a write to anything but request refs stand beside each other; this one needs no hook.
     ("receive.hideRefs", "refs/"),
@@ -76,15 +78,27 @@ def release(git: Git) -> None:
 
 def foreign_settings(git: Git, settings: Iterable[tuple[str, str]] = SETTINGS) -> tuple[str, ...]:
     """Return the names of settings that are not as `configure` leaves them, or left them when it knew others."""
-    lines = git.text("config", "--local", "--list", "-z").split("\0")
     seen: dict[str, list[str]] = {}
-    for line in lines:
+    for line in _listed(git).split("\0"):
         name, _, value = line.partition("\n")
         seen.setdefault(name, []).append(value)
     wanted: dict[str, list[str]] = {}
     for name, value in settings:
         wanted.setdefault(name.lower(), []).append(value)
     return tuple(name for name, values in wanted.items() if seen.get(name) != values)
+
+
+def _listed(git: Git) -> str:
+    """Return the settings as Git lists them: it is asked anew where the file is not what it last listed."""
+    file = git.folder / "config"
+    before = file.read_bytes()
+    if before in _LISTED:
+        return _LISTED[before]
+    said = git.text("config", "--local", "--list", "-z")
+    _LISTED.clear()
+    if file.read_bytes() == before:
+        _LISTED[before] = said
+    return said
 
 
 def _make_history_known(folder: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gatekeeper.model import Oid
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.ledger import EMPTY_TREE, utc
+from gatekeeper.repo.once import Once
 from gatekeeper.repo.sign import Signer
 
 
@@ -28,7 +29,14 @@ def write(signer: Signer, freeze: Freeze, *, at: float, head: str = "frozen") ->
 
 def read(git: Git, oid: Oid) -> Freeze:
     """Read a freeze back."""
-    since, _, body = git.text("show", "-s", "--no-show-signature", "--format=%ct%x00%b", oid).partition("\0")
-    reason, _, told = body.partition("\n\n")
+    return _READ.one(git, oid)
+
+
+def _decode(commit: bytes) -> Freeze:
+    head, _, reason, told, *_ = (*commit.decode("utf-8", "replace").split("\n\n", 3), "", "")
+    since = next(line for line in head.splitlines() if line.startswith("committer ")).split()[-2]
     pairs = dict(line.split(": ", 1) for line in told.splitlines() if ": " in line)
     return Freeze(" ".join(reason.split()), utc(float(since)), pairs.get("Until"), "Stopped" in pairs)
+
+
+_READ = Once("commit", _decode)

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from gatekeeper import fault, process
 from gatekeeper.errors import GateError
-from gatekeeper.model import NO_OID, Oid, Ref
+from gatekeeper.model import NO_OID, RELEASE, Oid, Ref
 from gatekeeper.repo import childgit, objects
 
 if TYPE_CHECKING:
@@ -163,9 +163,19 @@ class Git(AbstractContextManager["Git"]):
         listed = (_entry(line) for line in output.split(b"\0") if line)
         return tuple(entry for entry in listed if deep or not paths or entry.path in paths)
 
+    def head(self) -> str:
+        """Return the ref that HEAD names. Where refs are files its file says so, else Git is asked."""
+        if (self.folder / "HEAD").read_bytes() == f"ref: {RELEASE}\n".encode():
+            return RELEASE
+        return self.text("symbolic-ref", "HEAD")
+
     def tree_of(self, commit: Oid) -> Oid:
         """Return the tree of a commit."""
-        return Oid(self.text("rev-parse", "--verify", f"{commit}^{{tree}}"))
+        name = f"{commit}^{{tree}}"
+        found = objects.sizes(self.call, (name,))
+        if name not in found:
+            raise GateError(f"There is no commit {commit} in {self.folder}.", code="GATE-502")
+        return Oid(found[name].oid)
 
     def changed_paths(self, old: Oid, new: Oid) -> tuple[str, ...]:
         """Return the paths in which two trees or commits differ."""

@@ -24,10 +24,7 @@ from gatekeeper.model import (
 from gatekeeper.repo import drafts
 from gatekeeper.repo.drafts import Draft
 from gatekeeper.repo.git import Git
-
-_READ: dict[Oid, Result] = {}
-_MOST = 20_000
-"""Results that are remembered, about a kilobyte each; then all are forgotten."""
+from gatekeeper.repo.once import Once
 
 
 def draft(empty_tree: Oid, result: Result, *, at: float) -> Draft:
@@ -36,18 +33,15 @@ def draft(empty_tree: Oid, result: Result, *, at: float) -> Draft:
 
 
 def read(git: Git, oid: Oid) -> Result:
-    """Read a result back, once in the life of this process: what an object's name stands for never changes."""
-    if oid not in _READ:
-        if len(_READ) >= _MOST:
-            _READ.clear()
-        _READ[oid] = decode(git.read(oid).split(b"\n\n", 1)[1].decode("utf-8", "replace"))
-    return _READ[oid]
+    """Read a result back."""
+    return _READ.one(git, oid)
 
 
 def known(git: Git, refs: Mapping[Ref, Oid]) -> dict[RequestId, Result]:
     """Return every result among the refs, by its request."""
     there = {RequestId(ref.removeprefix(RESULTS)): oid for ref, oid in refs.items() if ref.startswith(RESULTS)}
-    return {id_: read(git, oid) for id_, oid in there.items()}
+    found = _READ.those(git, there.values())
+    return {id_: found[oid] for id_, oid in there.items()}
 
 
 def find(git: Git, request: RequestId) -> Result | None:
@@ -114,6 +108,13 @@ def decode(message: str) -> Result:
         approval=one.get("Approval"),
         ahead=one.get("Ahead"),
     )
+
+
+def _decode(commit: bytes) -> Result:
+    return decode(commit.split(b"\n\n", 1)[1].decode("utf-8", "replace"))
+
+
+_READ = Once("commit", _decode)
 
 
 def _ask(one: dict[str, str]) -> Ask:

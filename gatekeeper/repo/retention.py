@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 
 from gatekeeper.model import KEEP, NO_OID, RESULTS, VERDICTS, Oid, Result, State
-from gatekeeper.repo import results
+from gatekeeper.repo import objects, results
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.ledger import utc
 from gatekeeper.repo.sign import Signer
@@ -43,7 +43,7 @@ def old_verdicts(signer: Signer, *, before: float) -> Change | None:
     git = signer.git
     tree = git.resolve(VERDICTS)
     entries = git.entries(Oid(VERDICTS), deep=True) if tree is not None else ()
-    told = (json.loads(git.read(entry.oid)) for entry in entries)
+    told = (json.loads(one.content) for one in objects.contents(git.call, (entry.oid for entry in entries)).values())
     stale = [str(fields["key"]) for fields in told if str(fields["at"]) < utc(before)]
     return forget(signer, stale, at=before) if stale else None
 

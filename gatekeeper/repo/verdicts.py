@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from gatekeeper.model import NO_OID, VERDICTS, Oid, Outcome, Verdict
+from gatekeeper.repo import objects
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.sign import Signer
 
@@ -14,8 +15,8 @@ def lookup(git: Git, keys: Iterable[str]) -> dict[str, Verdict]:
     wanted = [_path(key) for key in dict.fromkeys(keys)]
     if not wanted or git.resolve(VERDICTS) is None:
         return {}
-    found = (decode(git.read(entry.oid)) for entry in git.entries(Oid(VERDICTS), *wanted))
-    return {verdict.key: verdict for verdict in found}
+    found = objects.contents(git.call, (entry.oid for entry in git.entries(Oid(VERDICTS), *wanted)))
+    return {verdict.key: verdict for verdict in (decode(one.content) for one in found.values())}
 
 
 def flaky(git: Git) -> tuple[int, int]:

@@ -19,10 +19,10 @@ def prune(releases: Path, *, keep: int, used: Collection[str]) -> None:
 
 def in_use(releases: Path) -> set[str]:
     """Return the folders that some process stands in; the kernel does not show us those of other users."""
-    found = set()
+    found, place = set(), releases.resolve()
     for link in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError, ValueError):
-            found.add(link.readlink().relative_to(releases.resolve()).parts[0])
+            found.add(link.readlink().relative_to(place).parts[0])
     return found
 
 

@@ -17,6 +17,7 @@ from gatekeeper.policy.step import Rest, Restate, next_step
 from gatekeeper.repo import facts, frozen, records, report, results
 from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.git import Git
+from gatekeeper.repo.once import Once
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +167,7 @@ def test_who_looks_at_the_log_reads_no_result(young: Gatehouse, monkeypatch: pyt
     read = Counter[str]()
     real = results.decode
     monkeypatch.setattr(results, "decode", lambda text: read.update([text]) or real(text))
-    monkeypatch.setattr(results, "_READ", {})
+    monkeypatch.setattr(results, "_READ", Once("commit", results._decode))  # noqa: SLF001
     with gates.for_reading(young.home) as gate:
         assert list(records.walk(gate.git, limit=1))
         assert not read

@@ -5,6 +5,9 @@ from collections.abc import Callable
 import pytest
 from gatehouse import Gatehouse
 
+from gatekeeper.librarian import gates, watch
+from gatekeeper.model import Oid
+
 Meddle = Callable[[Gatehouse], object]
 
 LIBRARIAN = ("-c", "user.name=Librarian", "-c", "user.email=librarian@gatekeeper.invalid")
@@ -85,6 +88,19 @@ def test_what_was_changed_stops_everything_until_a_person_puts_it_back(
     assert release in gate.git("rev-list", "--first-parent", "release").split()
     assert gate.result("waits").state == "shipped"
     assert gate.cli("audit", "verify").returncode == 0
+
+
+def test_a_log_that_has_grown_is_asked_for_what_it_has_grown_from(opener: Callable[..., Gatehouse]) -> None:
+    """What was proved once is remembered by the head of the log, which says all of it; one cut short is asked anew."""
+    gate = opener()
+    gate.tick()
+    heads = [Oid(oid) for oid in gate.git("rev-list", "refs/gate/log").split()]
+    head, record, before = heads[0], heads[2], heads[3]
+    with gates.for_reading(gate.home) as opened:
+        assert [watch.holds(opened, log, record) for log in (heads[1], head, head)] == [True, True, True]
+        assert not watch.holds(opened, before, record)
+        assert watch.holds(opened, record, record)
+        assert watch.holds(opened, head, record)
 
 
 def test_a_forged_version_is_no_ground_to_put_anything_back_on(opener: Callable[..., Gatehouse]) -> None:

@@ -2,13 +2,14 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gatekeeper import process
 from gatekeeper.errors import GateError
-from gatekeeper.model import NO_OID, Oid, Ref
+from gatekeeper.model import NO_OID, RELEASE, Oid, Ref
 from gatekeeper.repo import objects
 from gatekeeper.repo.create import create, foreign_settings
 from gatekeeper.repo.git import Change, Git
@@ -16,8 +17,9 @@ from gatekeeper.repo.lock import Lock
 
 
 @pytest.fixture
-def git(tmp_path: Path) -> Git:
-    return create(tmp_path / "repo.git")
+def git(tmp_path: Path) -> Iterator[Git]:
+    with create(tmp_path / "repo.git") as git:
+        yield git
 
 
 def blob(git: Git, text: str) -> Oid:
@@ -99,6 +101,23 @@ def test_create_leaves_the_settings_that_guard_it_and_tells_a_foreign_one(git: G
     git.run("config", "receive.fsckObjects", "false")
     git.run("config", "--unset-all", "receive.hideRefs")
     assert set(foreign_settings(git)) == {"receive.fsckobjects", "receive.hiderefs"}
+    create(git.folder)
+    assert foreign_settings(git) == ()
+
+
+def test_head_is_what_it_names_now(git: Git) -> None:
+    assert git.head() == RELEASE
+    git.run("symbolic-ref", "HEAD", "refs/heads/other")
+    assert git.head() == "refs/heads/other"
+    git.run("symbolic-ref", "HEAD", RELEASE)
+    assert git.head() == RELEASE
+
+
+def test_the_tree_of_a_commit_is_read_by_the_process_that_stays(git: Git) -> None:
+    made = commit(git, {"a": "1"})
+    assert git.tree_of(made) == git.resolve(f"{made}^{{tree}}")
+    with pytest.raises(GateError, match="There is no commit"):
+        git.tree_of(Oid("1" * 40))
 
 
 def test_a_clone_by_path_fetches_and_pushes_without_a_murmur_and_sends_only_what_is_new(
