@@ -40,6 +40,7 @@ def _memory_after_each(gate: Gatehouse, beats: int) -> list[float]:
     with opening.locked(gate.home) as held, closing(Cancel()) as brake:
         while len(found) < beats and time.monotonic() < until_then:
             loop.beat_once(gate.home, held, brake, gate.told.append)
+            loop.forget()  # as the Librarian does when it has come to rest
             gate.told.clear()
             found.append(_resident(os.getpid()))
     return found

@@ -1,5 +1,6 @@
 """The Librarian's life: a heartbeat, then wait for a knock, a changed sites.toml, the next beat, or the end."""
 
+import gc
 import os
 import selectors
 import socket
@@ -89,6 +90,8 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
             pause = _beat_and_tell(home, held, bell, kept, event)
             event = None
             pulse.at(f"at rest; next heartbeat at {utc(time.time() + pause)}")
+            if not bell.rung.thrown:
+                forget()
             _wait(home, bell, pause)
         pulse.stopping()
         _recorded(home, held, "stopped")
@@ -140,6 +143,11 @@ def beat_once(  # noqa: PLR0913
         finally:
             progress.at("")
     return replace(ended, alarms=(*ended.alarms, *invalid))
+
+
+def forget() -> None:
+    """Give back what a heartbeat left in cycles. Python itself waits until that is a quarter of all there is."""
+    gc.collect()
 
 
 def _beat_and_tell(home: Home, held: Lock, bell: Bell, kept: _Kept, event: str | None) -> float:

@@ -1,7 +1,10 @@
 """What is remembered from one heartbeat to the next is what a Librarian that knows nothing would find out."""
 
+import gc
 import subprocess
+import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,6 +17,7 @@ from gatehouse import Gatehouse, build
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import gates, loop, opening
+from gatekeeper.librarian.beat import Beat
 from gatekeeper.librarian.door import ourselves
 from gatekeeper.librarian.memory import Memory
 from gatekeeper.librarian.observe import observe
@@ -151,3 +155,33 @@ def test_what_lies_in_the_folder_at_a_start_is_not_believed(living: Living) -> N
     Living(living.gate, living.held).beat(verb="thaw")
     assert living.gate.open() == set()
     assert not living.gate.git("fsck", "--connectivity-only", "--no-dangling")
+
+
+class Knot:
+    """Holds itself, so that only the collector of cycles can end it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_heartbeat_leaves_in_cycles_goes_while_the_librarian_rests(
+    gate: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, real = threading.Event(), loop.beat_once
+
+    def untidy(*args: Any, **more: Any) -> Beat:
+        knot = Knot()
+        weakref.finalize(knot, gone.set)
+        gc.collect()  # it is old now: only a full collection looks at it again
+        return real(*args, **more)
+
+    monkeypatch.setattr(loop, "beat_once", untidy)
+    with opening.locked(gate.home) as held, closing(Cancel()) as stop, closing(Cancel()) as rung:
+        bell = loop.Bell(stop, rung)
+        living = threading.Thread(target=loop.run, args=(gate.home, held, bell, gate.told.append))
+        living.start()
+        try:
+            assert gone.wait(60)
+        finally:
+            bell.end()
+            living.join()
