@@ -94,8 +94,8 @@ def _foretell(home: Home, *, as_json: bool) -> None:
 @contextmanager
 def heed_signals() -> Iterator[Bell]:
     """Yield a bell that SIGTERM and SIGINT end; what they interrupt is left in a state that the next start knows."""
-    with closing(Cancel()) as stop, closing(Cancel()) as rung:
-        bell = Bell(stop, rung)
+    with closing(Cancel()) as stop, closing(Cancel()) as rung, closing(Cancel()) as pressing:
+        bell = Bell(stop, rung, pressing)
 
         def end(_number: int, _frame: FrameType | None) -> None:
             bell.end()

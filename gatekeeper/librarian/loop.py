@@ -44,6 +44,8 @@ class Bell:
 
     stop: Cancel
     rung: Cancel = field(default_factory=Cancel)
+    pressing: Cancel = field(default_factory=Cancel)
+    """Thrown by an urgent ring: it does not wait for what else may come."""
     _brake: Cancel | None = None
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -51,8 +53,10 @@ class Bell:
         """Say that something has come; an urgent one interrupts the checks that run."""
         with self._guard:
             self.rung.throw()
-            if urgent and self._brake is not None:
-                self._brake.throw()
+            if urgent:
+                self.pressing.throw()
+                if self._brake is not None:
+                    self._brake.throw()
 
     def arm(self, brake: Cancel | None) -> None:
         """Name what an urgent ring, or the end, interrupts from now on."""
@@ -87,6 +91,7 @@ def run(home: Home, held: Lock, bell: Bell, tell: Tell) -> None:
         event: str | None = "started"
         while not bell.stop.thrown:
             bell.rung.reset()
+            bell.pressing.reset()
             pause = _beat_and_tell(home, held, bell, kept, event)
             event = None
             pulse.at(f"at rest; next heartbeat at {utc(time.time() + pause)}")
@@ -201,6 +206,7 @@ def _wait(home: Home, bell: Bell, pause: float) -> None:
 def _settle(home: Home, bell: Bell) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(bell.stop, selectors.EVENT_READ)
+        selector.register(bell.pressing, selectors.EVENT_READ)
         due = time.monotonic() + _setting(home, lambda gate: gate.settle)
         while (left := due - time.monotonic()) > 0 and not selector.select(min(left, pulse.EVERY)):
             pulse.alive()

@@ -43,7 +43,7 @@ def holds(gate: Gate, log: Oid, record: Oid) -> bool:
     """Return whether the log at `log` holds a record. Where an older head was proved to, it need only hold that."""
     key = gate.home.repo, record
     before = _HELD.pop(key, None)
-    grown = before is not None and (before == log or gate.git.is_ancestor(before, log))
+    grown = log == record or (before is not None and (before == log or gate.git.is_ancestor(before, log)))
     held = grown or gate.git.is_ancestor(record, log)
     if held:
         _HELD[key] = log

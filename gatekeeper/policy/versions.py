@@ -23,15 +23,21 @@ def parse(name: str) -> Semver | None:
 
 def newest(names: Iterable[str]) -> Version | None:
     """Return the highest version among tag names; others are passed over."""
-    known = [(version, name) for name in names if (version := parse(name)) is not None]
-    highest = max((_numbers(version) for version, _ in known), default=None)
-    level = [(version, name) for version, name in known if _numbers(version) == highest]
-    return Version(max(level)[1]) if level else None
+    highest, level = tuple[int, ...](), list[str]()
+    for name in names:
+        numbers = _numbers(name)
+        if numbers > highest:
+            highest, level = numbers, [name]
+        elif numbers and numbers == highest:
+            level.append(name)
+    return Version(max((version, name) for name in level if (version := parse(name)))[1]) if level else None
 
 
-def _numbers(version: Semver) -> tuple[int, int, int]:
-    """Return what decides first; comparing whole versions takes fifty times as long, and there may be thousands."""
-    return version.major, version.minor, version.patch
+@lru_cache(_MOST)
+def _numbers(name: str) -> tuple[int, ...]:
+    """Return what decides first, nothing of another tag. Comparing whole versions of ten thousand takes too long."""
+    version = parse(name)
+    return () if version is None else (version.major, version.minor, version.patch)
 
 
 def following(names: Iterable[str], bumps: Iterable[str]) -> Version:

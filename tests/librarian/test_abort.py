@@ -74,3 +74,17 @@ def test_with_nothing_under_way_it_says_so_and_freezes_all_the_same(gate: Gateho
     assert gate.cli("rollback", "-m", "even so").returncode == 0
     gate.decide("thaw")
     assert gate.result("still").state is State.SHIPPED
+
+
+def test_what_is_urgent_does_not_wait_for_what_else_may_come(gate: Gatehouse) -> None:
+    text = gate.home.sites_toml.read_text()
+    assert "[gate]\n" in text
+    gate.home.sites_toml.write_text(text.replace("[gate]\n", '[gate]\nsettle = "10m"\n'))
+    with librarian(gate) as process:
+        until(process, "runs; Ctrl-C stops it")
+        gate.clone().request("patient", {"sites/web/page.txt": f"patient {gate.version}\n"})  # from here on it waits
+        done = gate.cli("freeze", "-m", "at once")
+        assert done.returncode == 0, done.stderr
+    gate.home.sites_toml.write_text(text)
+    assert gate.cli("thaw").returncode == 0
+    assert gate.result("patient").state is State.SHIPPED

@@ -14,6 +14,7 @@ import pytest
 from faults.many import lay
 from gatehouse import Gatehouse, build
 
+from gatekeeper.commands.run import heed_signals
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import gates, loop, opening
@@ -176,8 +177,7 @@ def test_what_a_heartbeat_leaves_in_cycles_goes_while_the_librarian_rests(
         return real(*args, **more)
 
     monkeypatch.setattr(loop, "beat_once", untidy)
-    with opening.locked(gate.home) as held, closing(Cancel()) as stop, closing(Cancel()) as rung:
-        bell = loop.Bell(stop, rung)
+    with opening.locked(gate.home) as held, heed_signals() as bell:
         living = threading.Thread(target=loop.run, args=(gate.home, held, bell, gate.told.append))
         living.start()
         try:
