@@ -1,5 +1,6 @@
 """All that the gate knows of one request, for a person who must decide on it. Reads only."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -72,7 +73,8 @@ def clash(gate: Gate, result: Result) -> Clash | None:
 
 def _records(gate: Gate, request: RequestId) -> tuple[Written, ...]:
     """Return the records that name the request, oldest first."""
-    return tuple(w for w in records.walk(gate.git, limit=_LOOK_BACK) if _names(w, request))[::-1]
+    found = records.walk(gate.git, limit=_LOOK_BACK, words=json.dumps(request))
+    return tuple(written for written in found if _names(written, request))[::-1]
 
 
 def _names(written: Written, request: RequestId) -> bool:

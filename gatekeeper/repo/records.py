@@ -86,14 +86,17 @@ def decode(message: str) -> Record:
     )
 
 
-def walk(git: Git, *, limit: int | None = None, since: Oid | None = None) -> Iterator[Written]:
-    """Yield records from the newest back, at most `limit`, and none that `since` reaches."""
+def walk(git: Git, *, limit: int | None = None, since: Oid | None = None, words: str = "") -> Iterator[Written]:
+    """Yield records from the newest back, of at most `limit`, and none that `since` reaches.
+
+    Only those are read that hold `words` somewhere, as JSON writes them.
+    """
     if git.resolve(LOG) is None:
         return
     bounds = (*(("-n", str(limit)) if limit else ()), LOG, *((f"^{since}",) if since else ()))
     output = git.run("log", "-z", "--first-parent", "--format=%H%n%B", *bounds).output.decode("utf-8", "replace")
     for chunk in output.split("\0"):
-        if chunk:
+        if chunk and words in chunk:
             oid, message = chunk.split("\n", 1)
             yield Written(Oid(oid), decode(message))
 

@@ -174,3 +174,17 @@ def test_who_looks_at_the_log_reads_no_result(young: Gatehouse, monkeypatch: pyt
         assert results.known(gate.git, gate.git.refs()).keys() >= {"unread-0", "unread-1"}
         results.known(gate.git, gate.git.refs())
     assert set(read.values()) == {1}
+
+
+def test_the_records_that_name_a_request_are_found_without_reading_the_others(
+    young: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(young, "named", 3, site="shop")
+    with at_work(young) as librarian:
+        librarian.file()
+    read, real = Counter[str](), records.decode
+    monkeypatch.setattr(records, "decode", lambda text: read.update([text]) or real(text))
+    with gates.for_reading(young.home) as gate:
+        found = list(records.walk(gate.git, words='"named-1"'))
+    assert [(one.record.event, one.record.data["id"]) for one in found] == [("filed", "named-1")]
+    assert sum(read.values()) == 1
