@@ -4,7 +4,16 @@ from pathlib import Path
 import pytest
 
 from gatekeeper.repo import lock as locks
+from gatekeeper.repo.create import create
+from gatekeeper.repo.git import Git
 from gatekeeper.repo.lock import Lock
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Iterator[Git]:
+    """An empty repository with the gate's settings."""
+    with create(tmp_path / "repo.git") as git:
+        yield git
 
 
 @pytest.fixture

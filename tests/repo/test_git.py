@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,6 @@ from gatekeeper.repo import objects
 from gatekeeper.repo.create import create, foreign_settings
 from gatekeeper.repo.git import Change, Git
 from gatekeeper.repo.lock import Lock
-
-
-@pytest.fixture
-def git(tmp_path: Path) -> Iterator[Git]:
-    with create(tmp_path / "repo.git") as git:
-        yield git
 
 
 def blob(git: Git, text: str) -> Oid:

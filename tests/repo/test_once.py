@@ -1,25 +1,16 @@
 """What is remembered of objects cannot be stale: each is read once, and only when it is there."""
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from gatekeeper.errors import GateError
 from gatekeeper.model import Oid
 from gatekeeper.repo import frozen, once, tags
-from gatekeeper.repo.create import create
 from gatekeeper.repo.git import Git
 from gatekeeper.repo.once import Once
 
 PERSON = ("-c", "user.name=Kim", "-c", "user.email=kim@example.com")
-
-
-@pytest.fixture
-def git(tmp_path: Path) -> Iterator[Git]:
-    with create(tmp_path / "repo.git") as git:
-        yield git
 
 
 def blob(git: Git, text: str) -> Oid:
