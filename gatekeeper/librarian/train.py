@@ -141,14 +141,17 @@ class Yard:
         standings: Mapping[RequestId, Standing],
         known: Mapping[RequestId, Result],
     ) -> Standing | None:
-        """A request waits for the one it depends on unless that is ahead of it in the train, or has landed."""
+        """A request waits for the one it depends on unless that is ahead of it in the train, or has landed.
+
+        Of a circle one is blocked; the others wait for it.
+        """
         need = request.ask.depends_on
         if need is None or (need in standings and standings[need].state is State.QUEUED and not standings[need].reason):
             return None
         if need not in known and need in self._landed(need):
             return None
         circle = order.cycle(requests, request.id)
-        if circle:
+        if circle and not any(id_ in standings and standings[id_].state is State.BLOCKED for id_ in circle):
             rests_on = {f"request {id_}": known[id_].tip for id_ in circle}
             return Standing(known[request.id], State.BLOCKED, in_words(admission.in_a_circle(circle)), rests_on)
         text = messages.reason("GATE-409", id=request.id, other=need, agent=None)
