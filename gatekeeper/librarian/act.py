@@ -25,7 +25,7 @@ from gatekeeper.repo.report import COUNTER
 from gatekeeper.ship import protocol, runs
 from gatekeeper.ship.plan import Cause, Landing
 from gatekeeper.ship.protocol import Cargo, Rebuild, Shipped, Stranded, Undone
-from gatekeeper.ship.publish import retire
+from gatekeeper.ship.publish import retire, retire_all
 
 _LOOK_BACK = 200
 
@@ -216,11 +216,9 @@ def _restate(gate: Gate, marks: Sequence[Mark], tell: Tell) -> tuple[Reason, ...
     lines = [_note(gate, mark, reason) for mark, reason in zip(marks, said, strict=True)]
     one = f"{marks[0].result.id} {marks[0].state}"
     gate.ledger.commit(one if len(marks) == 1 else f"restated {len(marks)} requests")
-    for mark, line in zip(marks, lines, strict=True):
-        if mark.state is State.SHIPPED:
-            retire(gate, Landing(mark.result.id, mark.result.tip))
-        if line:
-            tell(line)
+    retire_all(gate, [Landing(mark.result.id, mark.result.tip) for mark in marks if mark.state is State.SHIPPED])
+    for line in filter(None, lines):
+        tell(line)
     waits = (State.BLOCKED, State.HELD)
     return tuple(reason for mark, reason in zip(marks, said, strict=True) if reason and mark.state in waits)
 

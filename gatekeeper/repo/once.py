@@ -8,25 +8,25 @@ from gatekeeper.model import Oid
 from gatekeeper.repo import objects
 from gatekeeper.repo.git import Git
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _MOST = 20_000
 """Objects that are remembered, about a kilobyte each; then all are forgotten."""
 
 
-class Once(Generic[T]):
+class Once(Generic[_T]):
     """Objects of one kind, decoded. An object that is not there is asked for again: it may come."""
 
-    def __init__(self, kind: str, decode: Callable[[bytes], T]) -> None:
-        self._kind, self._decode, self._known = kind, decode, dict[Oid, T]()
+    def __init__(self, kind: str, decode: Callable[[bytes], _T]) -> None:
+        self._kind, self._decode, self._known = kind, decode, dict[Oid, _T]()
 
-    def one(self, git: Git, oid: Oid) -> T:
+    def one(self, git: Git, oid: Oid) -> _T:
         """Return what an object says; GateError when there is none of the kind by that name."""
         found = self.those(git, (oid,))
         if oid not in found:
             raise GateError(f"There is no {self._kind} {oid} in {git.folder}.", code="GATE-502")
         return found[oid]
 
-    def those(self, git: Git, oids: Iterable[Oid]) -> dict[Oid, T]:
+    def those(self, git: Git, oids: Iterable[Oid]) -> dict[Oid, _T]:
         """Return what each object says that is there and of the kind; all that are new are read together."""
         wanted = tuple(oids)
         read = objects.contents(git.call, (oid for oid in wanted if oid not in self._known))

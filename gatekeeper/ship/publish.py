@@ -94,7 +94,7 @@ def publish(gate: Gate, oid: Oid) -> Plan:
     left = tuple(change for change in plan.changes if present.get(change.ref, NO_OID) != change.new)
     if left and not gate.git.transact(left, reason=f"ship {plan.version}", lock_fd=gate.ledger.lock.fd):
         raise GateError(f"A ref that {plan.version} publishes was moved by somebody else.", code="GATE-502")
-    _retire_all(gate, [one for one in plan.landings if present.get(Ref(REQUESTS + one.id)) == one.tip])
+    retire_all(gate, [one for one in plan.landings if present.get(Ref(REQUESTS + one.id)) == one.tip])
     coming = runs.load(gate.home.next_plan)
     if coming is not None:
         gate.target.publish(coming)
@@ -106,7 +106,7 @@ def publish(gate: Gate, oid: Oid) -> Plan:
     return plan
 
 
-def _retire_all(gate: Gate, landings: Sequence[Landing]) -> None:
+def retire_all(gate: Gate, landings: Sequence[Landing]) -> None:
     """Delete the refs of all that landed, at once where none of them moves meanwhile."""
     changes = tuple(Change(Ref(REQUESTS + one.id), one.tip, NO_OID) for one in landings)
     with suppress(GateError):

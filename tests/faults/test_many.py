@@ -13,7 +13,7 @@ from faults.whole import assert_whole
 from gatekeeper.librarian import gates, train
 from gatekeeper.librarian.act import act
 from gatekeeper.model import FROZEN, State
-from gatekeeper.policy.step import Rest, Restate, next_step
+from gatekeeper.policy.step import Mark, Rest, Restate, next_step
 from gatekeeper.repo import facts, frozen, records, report, results
 from gatekeeper.repo.frozen import Freeze
 from gatekeeper.repo.git import Git
@@ -117,6 +117,18 @@ def test_what_a_freeze_makes_of_a_long_queue_is_written_down_at_once(young: Gate
     assert {young.code(id_) for id_ in ids} == {"GATE-408"}
     queued = [record for record in young.records("queued")[::-1] if record.data["id"] in ids]
     assert [record.data["id"] for record in queued] == ids
+
+
+def test_those_that_landed_inside_another_lose_their_refs_together(young: Gatehouse) -> None:
+    ids = lay(young, "inside", 3, site="shop")
+    with at_work(young) as librarian:
+        librarian.file()
+        seen = librarian.look()
+        marks = tuple(Mark(each.result, State.SHIPPED) for each in seen.standings if each.result.id in ids)
+        assert act(librarian.gate, seen, Restate(marks), librarian.hands) == ()
+    assert not young.open() & set(ids)
+    assert [young.result(id_).state for id_ in ids] == [State.SHIPPED] * 3
+    assert {record.data["id"] for record in young.records("landed")} == set(ids)
 
 
 def stopped(gate: Gatehouse, librarian: Librarian) -> None:
