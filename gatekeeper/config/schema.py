@@ -261,7 +261,10 @@ class Site(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     health: Annotated[Health, Meta(extra={"written": "url or a table"})] | None = None
     """Its health address, or a table of `url`, `host`, `status`, `contains`."""
     health_timeout: Duration = 10.0
-    """How long a ship waits for it to be well before it is rolled back."""
+    """How long a ship waits for it to be well before it is rolled back.
+
+    The outgoing processes have their `kill_timeout` besides.
+    """
     soak: Delay = 1.0
     """How long it must then stay up."""
     boot_check: bool = True

@@ -28,9 +28,12 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`state` is "right" (they serve), "wait" (not yet) or "dead" (pm2 gave up); `reason` says why."""
+    """`state` is "right" (they serve), "wait" (not yet) or "dead" (pm2 gave up); `reason` says why.
 
-    state: Literal["right", "wait", "dead"]
+    "leaving": they serve, but outgoing processes still do so beside them, so that an answer may come from those.
+    """
+
+    state: Literal["right", "leaving", "wait", "dead"]
     reason: str = ""
     own: tuple[Pm2Process, ...] = ()
 
@@ -61,7 +64,9 @@ def prove(run: SiteRun, place: Place, stamp: Stamp, view: View) -> Proof:
     wrong = _first_wrong(run, place.folder, stamp, own, view.children)
     if wrong is None:
         stray = strays(place, view)
-        return Proof("wait", f"the outgoing process {stray[0]} still runs", own) if stray else Proof("right", "", own)
+        if stray:
+            return Proof("leaving", f"the outgoing process {stray[0]} still runs", own)
+        return Proof("right", "", own)
     dead = next((one for one in own if one.status in ("errored", "stopped")), None)
     failing = next((one for one in own if one.unstable >= GIVE_UP_AFTER), None)
     if dead is not None:

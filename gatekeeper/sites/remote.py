@@ -22,7 +22,7 @@ from gatekeeper.model import SiteName
 from gatekeeper.sites import ecosystem, migration, wire
 from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.sites.target import SiteSeen, name_of
-from gatekeeper.sites.watch import SiteHealth
+from gatekeeper.sites.watch import SiteHealth, departure
 
 _GLANCE = 5.0
 _QUICK = 60.0
@@ -186,4 +186,4 @@ def span(run: SiteRun) -> float:
 
 def watched(run: SiteRun) -> float:
     """Seconds after which a verdict on it is there."""
-    return run.health_timeout + run.soak
+    return run.health_timeout + departure(run) + run.soak

@@ -15,6 +15,8 @@ from gatekeeper.sites.proof import GIVE_UP_AFTER, Place, Proof, View, prove
 from gatekeeper.sites.run import SiteRun, Stamp
 
 _PACE = 0.05
+_LEAVES = 5.0
+"""Seconds beyond `kill_timeout` in which pm2 finds a process's children, ends them all and has seen that they ended."""
 _SURE = 0.4
 """Seconds for which pm2 must say that a site is dead: in the middle of a restart it says so too."""
 
@@ -66,13 +68,21 @@ class Shared:
 
 
 def judge(runs: Sequence[SiteRun], places: Mapping[str, Place], stamp: Stamp, pm2: Pm2) -> dict[SiteName, SiteHealth]:
-    """Follow each site until it is healthy and has soaked, or is hopeless, or its `health_timeout` is over."""
+    """Follow each site until it is healthy and has soaked, or is hopeless, or its `health_timeout` is over.
+
+    Where all that is missing is that the outgoing processes end, these have `departure` more.
+    """
     if not runs:
         return {}
     shared = Shared(lambda: look(pm2))
     with ThreadPoolExecutor(len(runs), thread_name_prefix="health") as pool:
         verdicts = pool.map(lambda run: _Watch(run, places[run.name], stamp, shared).verdict(), runs)
         return dict(zip((run.name for run in runs), verdicts, strict=True))
+
+
+def departure(run: SiteRun) -> float:
+    """Return the seconds within which pm2 has ended a site's outgoing processes, whatever they do."""
+    return run.kill_timeout + _LEAVES
 
 
 def glance(run: SiteRun, place: Place, stamp: Stamp, view: View) -> SiteHealth:
@@ -89,6 +99,7 @@ class _Watch:
         self._run, self._place, self._stamp, self._shared = run, place, stamp, shared
         self._restarts_at_first: int | None = None
         self._dead_since: float | None = None
+        self._leaving = False
 
     def verdict(self) -> SiteHealth:
         deadline = time.monotonic() + self._run.health_timeout
@@ -97,7 +108,7 @@ class _Watch:
             seen, hopeless = self._look()
             if seen.healthy:
                 return self._soak(seen)
-            if hopeless or now >= deadline:
+            if hopeless or now >= deadline + (departure(self._run) if self._leaving else 0):
                 return seen
             time.sleep(_PACE)
 
@@ -106,6 +117,7 @@ class _Watch:
             return glance(self._run, self._place, self._stamp, View()), False
         view = self._shared.now()
         proof = prove(self._run, self._place, self._stamp, view)
+        self._leaving = proof.state == "leaving"
         if proof.state == "right":
             self._dead_since = None
             return _health(proof, _answer_problem(self._run, self._stamp, proof, view)), self._flaps(proof)

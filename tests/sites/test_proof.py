@@ -68,7 +68,7 @@ def test_its_own_process_in_the_release_with_the_stamp_is_proof() -> None:
         (view(replace(GOOD, version="v1")), "wait", "has it as v1, not v2"),
         (view(replace(GOOD, commit="c" * 40)), "wait", "has it as v2"),
         (view(replace(GOOD, settled=False)), "wait", "has it as v2"),
-        (view(GOOD, p70=HERE, p71=OLD), "wait", "outgoing process 71"),
+        (view(GOOD, p70=HERE, p71=OLD), "leaving", "outgoing process 71"),
     ],
 )
 def test_anything_else_is_not(seen: View, state: str, reason: str) -> None:

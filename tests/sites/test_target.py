@@ -24,6 +24,7 @@ SLOW = GOOD.replace("server.listen(", "setTimeout(() => server.listen(").replace
     "process.send('ready'));", "process.send('ready')), 700);"
 )
 LATE_AND_DEAF = SLOW.replace("{ stopping = true;", "{ return setTimeout(() => process.exit(0), 1500);")
+STAYS = GOOD.replace("{ stopping = true;", "{ return;")
 MUTE = "process.send('ready');" + HANGS
 FALLS_OVER = GOOD + "setTimeout(() => process.exit(4), 700);\n"
 
@@ -311,6 +312,17 @@ def test_a_reload_that_meets_another_is_made_all_the_same(world: World) -> None:
     world.target.reload(runs, stamp("v2"))
     ship(world, runs, "v3", world.release("v3", shop=SLOW, shop_admin=GOOD, news=GOOD))
     assert {ask(run)["version"] for run in runs} == {"v3"}
+    assert below(world) == listed(world)
+
+
+def test_outgoing_processes_have_their_kill_timeout_also_where_it_is_longer_than_the_wait_for_health(
+    world: World,
+) -> None:
+    """A site whose visitors stay connected is never well without this: it serves, and what it was has yet to go."""
+    runs = [world.run("shop", kill_timeout=4.0, health_timeout=1.5, listen_timeout=1.0)]
+    ship(world, runs, "v1", world.release("v1", shop=STAYS))
+    ship(world, runs, "v2", world.release("v2", shop=GOOD))
+    assert ask(runs[0])["version"] == "v2"
     assert below(world) == listed(world)
 
 
