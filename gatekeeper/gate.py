@@ -1,8 +1,9 @@
 """The opened gate: everything that whoever holds its lock works with during one heartbeat."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from gatekeeper.ship.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
+class Gate(Struct, frozen=True):
     """One gate, opened for writing; `config` is the one in force, `policy` what the hooks judge by."""
 
     home: Home

@@ -1,13 +1,13 @@
 """Where things lie in a gate's home: the one list of its paths. Touches no disk."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.model import Oid, Version
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Struct, frozen=True):
     """The folder that `gatekeeper init` made; `path` is absolute."""
 
     path: Path

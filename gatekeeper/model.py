@@ -1,8 +1,9 @@
 """The words of the gate as frozen values. Imports nothing of the package, reads nothing, decides nothing."""
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType
+
+from msgspec import Struct, field
 
 Oid = NewType("Oid", str)
 Ref = NewType("Ref", str)
@@ -62,8 +63,7 @@ class Assurance(StrEnum):
     CLAIMED = "claimed"
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(Struct, frozen=True):
     """Who did something, and how sure that is."""
 
     name: str
@@ -71,8 +71,7 @@ class Actor:
     role: str = "agent"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a request does not move: a stable code, one full sentence, and what helps, as commands."""
 
     code: str
@@ -80,8 +79,7 @@ class Reason:
     next: tuple[Argv, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """What a tip asks for: its trailers with the defaults filled in."""
 
     surfaces: tuple[SurfaceName, ...]
@@ -93,8 +91,7 @@ class Ask:
     try_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """One open attempt: the tip that the Librarian saw first, and its place in the order."""
 
     id: RequestId
@@ -106,8 +103,7 @@ class Request:
     filed_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The whole present state of a request, as `refs/gate/results/<id>` holds it."""
 
     id: RequestId
@@ -131,8 +127,7 @@ class Result:
     """When a person put this tip to the head of the queue."""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """What `release` holds; without a version it is imported, not live."""
 
     version: Version | None
@@ -140,8 +135,7 @@ class Release:
     tree: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What a person asked for: written down durably before it is carried out; `args` are the verb's own words."""
 
     key: str
@@ -161,8 +155,7 @@ class Kind(StrEnum):
     BOOT = "boot"
 
 
-@dataclass(frozen=True, slots=True)
-class JobName:
+class JobName(Struct, frozen=True):
     """Which job, whatever the tree: its kind, the operator's name for it, and the site when it is one a site."""
 
     kind: Kind
@@ -173,8 +166,7 @@ class JobName:
         return f"{self.name} of {self.site}" if self.site else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """A job on one tree. `key` is a digest of all that its verdict can depend on: equal keys, equal verdicts."""
 
     name: JobName
@@ -193,8 +185,7 @@ class Outcome(StrEnum):
     TIMED_OUT = "timed_out"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What one job said about its inputs; `log` names the kept output, `excerpt` is its end."""
 
     key: str
@@ -213,8 +204,7 @@ class Verdict:
     """How often this was said of this key: a failure counts from the second time on."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A train up to one request: what `release` would be with it and all ahead of it. The first stage is `release`."""
 
     request: Request | None

@@ -6,11 +6,12 @@ A module's state, as a process works on one gate at a time. Whoever is told must
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True)
-class Doing:
+class Doing(Struct, frozen=True):
     """What is done, since when (seconds since 1970), and the jobs that run beside it, each with its own begin."""
 
     what: str = ""

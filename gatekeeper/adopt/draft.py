@@ -3,7 +3,8 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gatekeeper.adopt import hearing, tree
 from gatekeeper.adopt.hearing import Heard
@@ -20,8 +21,7 @@ _LONGEST = 3600.0
 _NPM = re.compile(r"(?:^|/)(?:npm|npm-cli\.js)$")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """One site as the gate is to run it. `unsure` are sentences: what could not be known, and must be looked at."""
 
     theirs: Theirs
@@ -34,8 +34,7 @@ class Draft:
     unsure: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Drafts:
+class Drafts(Struct, frozen=True):
     """All of them, who has that pm2, and what in it is no site."""
 
     drafts: tuple[Draft, ...]
@@ -44,8 +43,7 @@ class Drafts:
     passed_over: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Notes:
+class _Notes(Struct):
     """What is found out about one site on the way."""
 
     unsure: list[str] = field(default_factory=list)

@@ -3,7 +3,8 @@
 import http.client
 import socket
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.adopt.theirs import Theirs
 
@@ -13,8 +14,7 @@ _TELLING = (301, 302, 303, 307, 308, 401, 403)
 """Answers of a site that is well and wants to see something else first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The port of a site, and an address that answered; `status` when that is none of 2xx."""
 
     port: int | None = None

@@ -10,9 +10,10 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.errors import GateError
 from gatekeeper.repo.export import blob_oid, sync_folder
@@ -24,8 +25,7 @@ _PATIENCE = 60.0
 _LARGEST = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Old:
+class Old(Struct, frozen=True):
     """A pm2 home that is not the gate's, and what of the machine belongs to it."""
 
     pm2: Pm2

@@ -7,8 +7,10 @@ import pwd
 import threading
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper.adopt import hearing
 from gatekeeper.adopt.old import Old
@@ -31,8 +33,7 @@ _PACE = 0.005
 _LONGEST = 30.0
 
 
-@dataclass(slots=True)
-class Gap:
+class Gap(Struct):
     """How long nobody listened on the site's ports: from when the old one was told to end to the first connection."""
 
     ports: frozenset[int]
@@ -59,8 +60,7 @@ class Gap:
                 return
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taking(Fleet):
+class Taking(Fleet, frozen=True, kw_only=True):
     """The sites of a gate, one of which still runs elsewhere: it is ended there in the moment that it starts here."""
 
     site: SiteName

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.adopt.variables import Variables, split
 
@@ -17,8 +18,7 @@ _OTHERWISE = {
 """What pm2 does on wishes that a gate has no word for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Theirs:
+class Theirs(Struct, frozen=True):
     """One site of theirs: all of pm2's processes of one name. `called` is pm2's word, `name` the gate's."""
 
     name: str

@@ -3,9 +3,10 @@
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.adopt.theirs import Theirs, relative
 
@@ -21,16 +22,14 @@ _MOST = 20
 """Files and folders beside the code that a site may keep: more of them are no folders of data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A repository that `init` made `release` of: the folder it stood in, and where it lies in the tree."""
 
     folder: str
     below: str
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
+class Beside(Struct, frozen=True):
     """What lies in a running folder and not in `release`, by what it must be."""
 
     kept: tuple[str, ...] = ()

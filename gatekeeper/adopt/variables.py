@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from gatekeeper.sites.ecosystem import RESERVED_ENV
 
@@ -34,8 +35,7 @@ _HARMLESS = re.compile(r"[0-9]{0,6}|true|false|yes|no|on|off|localhost|127\.0\.0
 _PLACEHOLDER = "only-for-the-boot-check"
 
 
-@dataclass(frozen=True, slots=True)
-class Variables:
+class Variables(Struct, frozen=True):
     """`plain` may stand in sites.toml; `secret` belongs into an env file; of `left_out` only the names are kept."""
 
     plain: Mapping[str, str]

@@ -2,9 +2,10 @@
 
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.adopt.draft import Draft
 from gatekeeper.adopt.theirs import Theirs
@@ -18,8 +19,7 @@ from gatekeeper.ship import adoption
 from gatekeeper.ship.adoption import Book, Known
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """The sites that got a section now, those that had one, and the env files that were written."""
 
     sites: tuple[str, ...]

@@ -9,9 +9,10 @@ import re
 import shlex
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.policy.alerting import Channel, Level, Quiet
 from gatekeeper.policy.texts import cleaned, nearest
@@ -32,8 +33,7 @@ class Kind(StrEnum):
     PING = "ping"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """One line. `target` is secret; `label` is what people are shown in its place."""
 
     id: str
@@ -44,8 +44,7 @@ class Address:
     quiet: Quiet | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
+class Addresses(Struct, frozen=True):
     """The whole file: what can be used of it, and what is wrong with it, a sentence each."""
 
     all: tuple[Address, ...] = ()

@@ -4,10 +4,11 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper.home import Home
 from gatekeeper.policy.alerting import Cause, Known
@@ -17,8 +18,7 @@ FORMAT = 1
 _NOTES_AT_MOST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Failing:
+class Failing(Struct, frozen=True):
     """An address that did not take what was sent: how people are shown it, since when, and why."""
 
     label: str
@@ -26,8 +26,7 @@ class Failing:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mirrored:
+class Mirrored(Struct, frozen=True):
     """How far a mirror is: the release it was brought to, and since when and why it is behind."""
 
     release: str | None = None
@@ -35,8 +34,7 @@ class Mirrored:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A record that waits for the audit log."""
 
     event: str
@@ -45,8 +43,7 @@ class Note:
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """Everything that is kept. `beat` is the last whole heartbeat, `pinged` the last that pings told of."""
 
     format: int = FORMAT
@@ -66,8 +63,7 @@ class Page:
         return replace(self, notes=(*self.notes, note)[-_NOTES_AT_MOST:])
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The page in the hands of whoever holds the book."""
 
     page: Page

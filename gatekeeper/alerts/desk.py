@@ -2,9 +2,10 @@
 
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from gatekeeper import messages
 from gatekeeper.alerts import addresses, post, words
@@ -22,17 +23,12 @@ _OWN = frozenset({"alerts", "channel"})
 _WHY_AT_MOST = 200
 
 
-@dataclass(slots=True)
 class Desk:
     """One Librarian's desk. `note` is quick and local; `deliver` may take as long as `post.send`."""
 
-    home: Home
-    clock: Clock
-    patience: float = post.PATIENCE
-    book: Book = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.book = Book(self.home)
+    def __init__(self, home: Home, clock: Clock, patience: float = post.PATIENCE) -> None:
+        self.home, self.clock, self.patience = home, clock, patience
+        self.book = Book(home)
 
     def note(self, sight: Sight, settings: Settings, *, beat: bool) -> None:
         """Take note of what was found; `beat` says that it was a whole heartbeat, of which pings tell."""

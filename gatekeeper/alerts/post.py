@@ -3,7 +3,8 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.alerts.addresses import Address
@@ -17,8 +18,7 @@ LONGEST = PATIENCE + _START
 _ENOUGH = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """What goes to one address: words for people, and the same as JSON for programs."""
 
     address: Address

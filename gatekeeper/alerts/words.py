@@ -3,9 +3,10 @@
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper import messages
 from gatekeeper.alerts.addresses import Address
@@ -21,8 +22,7 @@ _HARMLESS = str.maketrans({"@": "\uff20", "<": "\u2039", ">": "\u203a"})
 """Chat rooms read @name and <!name> as a call to people: signs that only look alike take their place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Which gate speaks, and the version that its sites were last brought to."""
 
     home: Home

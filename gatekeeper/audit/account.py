@@ -3,8 +3,10 @@
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper.audit.chain import Link
 from gatekeeper.audit.shipped import SHIPPED
@@ -36,8 +38,7 @@ _GATE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLine:
+class RequestLine(Struct, frozen=True):
     """One attempt of a request, from its filing to the last that was recorded of it."""
 
     id: str
@@ -63,8 +64,7 @@ class RequestLine:
     rolled_back_in: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseLine:
+class ReleaseLine(Struct, frozen=True):
     """One version that went live, and what it rests on."""
 
     version: str
@@ -82,8 +82,7 @@ class ReleaseLine:
     takes_out: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionLine:
+class DecisionLine(Struct, frozen=True):
     """What a person decided, and how it is known who that was."""
 
     at: str
@@ -95,8 +94,7 @@ class DecisionLine:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """What happened in a period; `lines` are the records of everything else than requests and releases."""
 
     requests: tuple[RequestLine, ...]

@@ -1,7 +1,8 @@
 """Reads the audit log link by link: that each record is whole, in its place, and follows the one before."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.audit import stored
 from gatekeeper.audit.finding import Finding
@@ -13,8 +14,7 @@ from gatekeeper.repo.git import Git
 from gatekeeper.repo.records import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """A record in the commit that holds it."""
 
     commit: Stored
@@ -23,8 +23,7 @@ class Link:
     """Where it stands in the log, counted; its own number says the same in a log that is whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """The log as it can be read, oldest first, and what is wrong with it; `base` is the record before the first."""
 
     links: tuple[Link, ...]

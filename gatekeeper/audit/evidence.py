@@ -1,8 +1,9 @@
 """Everything that a verification reads, in one snapshot: refs, log, tags, releases. Reads only; judges nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.audit import chain, shipped, stored
 from gatekeeper.audit.chain import Chain
@@ -14,8 +15,7 @@ from gatekeeper.policy import versions as numbers
 from gatekeeper.repo.git import Git
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """A version tag as its ref has it; `stored` is None when the object is missing."""
 
     ref: Ref
@@ -33,8 +33,7 @@ class Tag:
         return Oid(self.stored.trailer("Gate-Log") if self.stored else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """One reading of a repository."""
 
     git: Git

@@ -8,7 +8,9 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+
+from msgspec import Struct
+from msgspec.structs import asdict, fields
 
 from gatekeeper import __version__, messages
 from gatekeeper.assets import folder
@@ -26,8 +28,7 @@ MANIFEST = "manifest.json"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
+class Period(Struct, frozen=True):
     """From one moment to another, both included, as records write time; empty bounds are open."""
 
     first: str = ""

@@ -1,12 +1,11 @@
 """What a verification found, as values."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gatekeeper.model import Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing that is not as it was written; `sequence` is the record it is about, when it is about one."""
 
     text: str
@@ -15,8 +14,7 @@ class Finding:
     """The ref or object that shows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Struct, frozen=True):
     """What was looked at, and everything that was wrong with it; no finding means that nothing was changed."""
 
     repository: str

@@ -6,8 +6,9 @@ taken from it, and only for the very object that it was passed on.
 
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.audit.evidence import Evidence, Tag
 from gatekeeper.model import LOG, Oid, Version
@@ -16,8 +17,7 @@ from gatekeeper.repo.export import write_file
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(Struct, frozen=True):
     """The head of a log that was whole, and the tags that were good, by one set of allowed signers."""
 
     head: Oid | None

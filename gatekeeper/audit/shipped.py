@@ -1,7 +1,8 @@
 """What the log says went live: the records that moved `release`, as values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.audit.chain import Link
 from gatekeeper.model import Oid, RequestId, Version
@@ -10,8 +11,7 @@ SHIPPED = "shipped"
 """The event of a record that a version's tag and the move of `release` were published with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Struct, frozen=True):
     """One version as its record tells it."""
 
     link: Link

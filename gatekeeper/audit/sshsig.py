@@ -6,7 +6,8 @@ It only ever says yes, and only to the plainest form that there is; whatever els
 
 import base64
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----\n", "\n-----END SSH SIGNATURE-----\n"
 _MAGIC = b"SSHSIG"
@@ -14,8 +15,7 @@ _KIND = b"ssh-ed25519"
 _DIGESTS = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Struct, frozen=True):
     """What a signature consists of."""
 
     key: str

@@ -5,7 +5,8 @@ Replacement refs, grafts and commit graphs can make Git tell another history tha
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.model import Oid
 from gatekeeper.repo import objects
@@ -23,8 +24,7 @@ _PLAIN = {
 _BEGIN = b"-----BEGIN SSH SIGNATURE-----"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """One commit or tag; `payload` is what `signature` signs, both empty when there is none."""
 
     oid: Oid

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from msgspec import Struct
 
 from gatekeeper.audit import export as exporting
 from gatekeeper.audit import remembered
@@ -112,8 +112,7 @@ def export(
         raise click.exceptions.Exit(Exit.TAMPERED)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """The repository to look at; `own` is the gate when it is the gate's own, `other` a gate's log beside a mirror."""
 
     git: Git

@@ -1,9 +1,9 @@
 """`gatekeeper changelog`: what went live, rendered from the tags."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import click
+from msgspec.structs import asdict
 
 from gatekeeper.commands.look import looking
 from gatekeeper.commands.out import as_json, print_json

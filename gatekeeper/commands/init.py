@@ -4,12 +4,12 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import click
 import msgspec
+from msgspec import Struct
 
 from gatekeeper import messages, process
 from gatekeeper.commands.plain import plain
@@ -33,8 +33,7 @@ _NEVER = ("submodule", "git", "git_link", "mode")
 """What is never written to disk; the rest of GATE-204 is only kept out of requests."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where `release` begins, or a part of it: a repository, a full ref of it, the folder that its files stand in.
 
     `below` is where they lie in `release`, "." for all of it.

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from gatekeeper.commands.home import ASKER
 from gatekeeper.gate import Gate
@@ -36,16 +36,14 @@ _DECIDED = _GRAVEST_FIRST[_GRAVEST_FIRST.index("frozen") : _GRAVEST_FIRST.index(
 """By a person, who is named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """Something that happened, and to what."""
 
     name: str
     what: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Lately:
+class Lately(Struct, frozen=True):
     """What the log holds since `at`; `records` counts all of it, also what is worth no line."""
 
     at: str

@@ -1,17 +1,16 @@
 """What one configuration changes in another, key by key. Values that look like secrets are named, never shown."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from gatekeeper.config.public import without_secrets
 from gatekeeper.config.schema import Config
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One key, its value before and after as people write them; None where it is not there."""
 
     key: str

@@ -1,7 +1,6 @@
 """Which configuration counts: that of sites.toml, or the last valid one. Light: a push at a door waits for it."""
 
-from dataclasses import dataclass
-
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gatekeeper.config import load
@@ -11,8 +10,7 @@ from gatekeeper.home import Home
 from gatekeeper.repo import compiled
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(Struct, frozen=True):
     """The configuration that counts: that of sites.toml, or the last valid one, and then what is wrong with it."""
 
     config: Config

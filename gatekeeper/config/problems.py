@@ -4,7 +4,8 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.errors import Exit, GateError
 
@@ -16,8 +17,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _LONGEST = 80
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing to repair. `key` is dotted, empty for the file as a whole; `value` is as it would be written."""
 
     file: str

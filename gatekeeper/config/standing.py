@@ -5,9 +5,10 @@ import os
 import pwd
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
@@ -21,8 +22,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _OTHERS_AT_ALL = stat.S_IRWXG | stat.S_IRWXO
 
 
-@dataclass(frozen=True, slots=True)
-class Users:
+class Users(Struct, frozen=True):
     """The Unix users that sites.toml names: of agents, and of sites that are processes; None where it names none."""
 
     agents: Mapping[str, str | None]

@@ -12,8 +12,9 @@ import textwrap
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.demo.witness import Witness
@@ -32,8 +33,7 @@ _GLANCE = 0.5
 _FAREWELL = 60.0
 
 
-@dataclass(slots=True)
-class Stage:
+class Stage(Struct):
     """One demo under way; `cancel` is thrown by Ctrl-C and ends whatever runs."""
 
     root: Path

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gatekeeper.sites import procfs
 
@@ -20,8 +21,7 @@ _PAUSE = 0.01
 _PATIENCE = 3.0
 
 
-@dataclass(slots=True)
-class Spell:
+class Spell(Struct):
     """A stretch of time in which a site always answered the same: a version, or no answer."""
 
     said: str
@@ -30,8 +30,7 @@ class Spell:
     answers: int = 1
 
 
-@dataclass(slots=True)
-class Witness:
+class Witness(Struct):
     """Asks from its start until `close`, a thread a site; `ports` are those of the sites' health addresses."""
 
     ports: Mapping[str, int]

@@ -1,9 +1,10 @@
 """What the doctor finds, as values, and the facts that it finds it in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.config.schema import Config
 from gatekeeper.home import Home
@@ -19,8 +20,7 @@ class Level(StrEnum):
     FINE = "fine"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One sentence, and the command or line that puts it right (none for what is fine)."""
 
     level: Level
@@ -29,16 +29,14 @@ class Finding:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """A socket of pm2, with all that lies on the way to it, the socket itself last."""
 
     path: Path
     chain: tuple[Seen, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Programs:
+class Programs(Struct, frozen=True):
     """What is installed: each program's version, or None, and what is wrong with pm2 and the sandbox."""
 
     versions: Mapping[str, str | None]
@@ -49,8 +47,7 @@ class Programs:
     """Whether the Librarian can run each check as a Unix user of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """One look at a gate and its machine; texts are whole sentences where they come from another part."""
 
     home: Home

@@ -4,14 +4,14 @@ In the order in which things are put right: what a later remedy needs comes firs
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.doctor import cluster, machine, people, places
 from gatekeeper.doctor.finding import Facts, Finding, Level
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that is looked for: what it is about, what is said when nothing is found, and where it applies."""
 
     about: str

@@ -13,9 +13,10 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+from msgspec import Struct, field
 
 from gatekeeper import peer, process
 from gatekeeper.doors import serve as git
@@ -39,8 +40,7 @@ Verb = Callable[[Actor, Sequence[str]], int]
 """Runs a verb of the command line for somebody, on the standard streams; returns its exit status."""
 
 
-@dataclass(slots=True)
-class Keeper:
+class Keeper(Struct):
     """Keeps one socket. With `agent` whoever gets to it is that agent: who may is the launcher's business."""
 
     home: Home

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from gatekeeper import __version__
 from gatekeeper.config import standing
@@ -17,16 +18,14 @@ if TYPE_CHECKING:
     from gatekeeper.config.schema import Config
 
 
-@dataclass(frozen=True, slots=True)
-class Stranger:
+class Stranger(Struct, frozen=True):
     """Somebody who may not come in, and why, in words for them."""
 
     name: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """What a door asks of an agent that sites.toml lists."""
 
     role: str

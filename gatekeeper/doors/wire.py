@@ -2,7 +2,8 @@
 
 import os
 import select
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 FLUSH = b"0000"
 LONGEST = 65520
@@ -14,8 +15,7 @@ class Gone(Exception):  # noqa: N818 - the client is; nobody is left to be told
     """The other side left, fell silent, or does not speak the protocol."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(Struct, frozen=True):
     """A connection: what the client sends is read from `reader`, what it is told is written to `writer`."""
 
     reader: int

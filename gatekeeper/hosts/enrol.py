@@ -10,9 +10,10 @@ import platform
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.errors import Exit, GateError, printable
@@ -27,8 +28,7 @@ _MIB = 1 << 20
 _PROGRAMS = {"git": "apt-get install git", "node": "apt-get install nodejs", "pm2": "npm install --global pm2@7"}
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing that a host needs: "done" already, "do", or "missing", which only its operator can put right."""
 
     state: str
@@ -36,8 +36,7 @@ class Step:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Struct, frozen=True):
     """The operator's own connection to a host, and the key that the host showed."""
 
     connection: Any

@@ -1,8 +1,10 @@
 """One host as a Target: each of its verbs is a call over the host's line. Decides nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper import fault
 from gatekeeper.hosts import freight, wire
@@ -30,8 +32,7 @@ _COPYING = 1800.0
 Said = dict[SiteName, SiteHealth]
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Struct, frozen=True):
     """The sites of one host. `builds` is where the gate keeps what builds left. GATE-504 when it cannot be reached."""
 
     line: Line

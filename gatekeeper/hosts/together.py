@@ -5,9 +5,11 @@ the way back it keeps no other from getting there: its sites are "away", and it 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper.errors import GateError
 from gatekeeper.hosts.host import Host
@@ -27,8 +29,7 @@ from gatekeeper.sites.watch import SiteHealth
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(Struct, frozen=True):
     """This machine, and the hosts that sites.toml or the release that is live names."""
 
     here: Here

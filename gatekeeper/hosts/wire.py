@@ -5,7 +5,6 @@ while a ship is undecided. Bytes that follow a call are as many as it says.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -183,8 +182,7 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True):
     asked: Asked
 
 
-@dataclass(frozen=True, slots=True)
-class Greeting:
+class Greeting(Struct, frozen=True):
     """Which gatekeeper a host has, and what its last ships left: folders of releases."""
 
     gatekeeper: str
@@ -193,8 +191,7 @@ class Greeting:
     """A release that it was switched to and never heard the end of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lack:
+class Lack(Struct, frozen=True):
     """What a host has of a tree and of builds' outputs."""
 
     whole: bool

@@ -1,8 +1,9 @@
 """Carries one step out. The only writes; what can be expected to go wrong is a value, not an exception."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, assert_never
+
+from msgspec.structs import replace
 
 from gatekeeper import messages
 from gatekeeper.config.schema import DAY

@@ -1,13 +1,12 @@
 """What a heartbeat leaves, as a value."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from gatekeeper.model import Reason
 from gatekeeper.policy.alerting import Sight
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(Struct, frozen=True):
     """What a heartbeat left: why it stopped, and what a person must be told."""
 
     rest: str

@@ -1,8 +1,9 @@
 """Makes a step's ship concrete: version, candidate, what is staged, what each request becomes. Writes objects only."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import pairwise
+
+from msgspec.structs import replace
 
 from gatekeeper import __version__
 from gatekeeper.config.digest import digest

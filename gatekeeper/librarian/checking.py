@@ -6,7 +6,9 @@ import select
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper import progress
 from gatekeeper.gate import Gate
@@ -23,8 +25,7 @@ Tell = Callable[[str], None]
 """Shows a person a line of progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Going:
+class _Going(Struct, frozen=True):
     """A job that was started: how to stop it, and where its answer will be."""
 
     brake: Cancel

@@ -1,6 +1,6 @@
 """Tells of the cluster what a heartbeat saw of it. One that is away holds up what it would verify, and nothing else."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gatekeeper import messages
 from gatekeeper.gate import Gate

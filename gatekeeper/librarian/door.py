@@ -10,9 +10,10 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from gatekeeper import peer
 from gatekeeper.config import standing
@@ -26,8 +27,7 @@ _LONGEST = 65536
 _PATIENCE = 5.0
 
 
-@dataclass(slots=True)
-class Door:
+class Door(Struct):
     """Open from `open` to `close`. `knock(urgent)` is called in the door's thread after each visit."""
 
     home: Home

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian import fresh, survey
@@ -16,8 +17,7 @@ _LOOK_BACK = 5000
 _LOG_LINES = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
+class Clash(Struct, frozen=True):
     """What a request is in conflict with: `release`, or the first request ahead in the queue that it cannot follow."""
 
     against: str
@@ -25,8 +25,7 @@ class Clash:
     found: Conflict
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """A job that the request has for itself, what it said when it ran, and the end of what it printed."""
 
     job: Job
@@ -34,8 +33,7 @@ class Checked:
     log: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Dossier:
+class Dossier(Struct, frozen=True):
     """The request as it stands, and everything beside it; `clash` holds the lines of each file in conflict."""
 
     result: Result

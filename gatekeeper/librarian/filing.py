@@ -1,8 +1,9 @@
 """Gives tips their places in the queue: the number of the record that files each."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.hands import Hands

@@ -1,7 +1,8 @@
 """What a step is carried out with, besides the gate."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.librarian.checking import Checks
 from gatekeeper.librarian.recollection import Recollection
@@ -11,8 +12,7 @@ Tell = Callable[[str], None]
 """Shows a person a line of progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hands:
+class Hands(Struct, frozen=True):
     """What is known, what runs, how to be stopped, who is told."""
 
     mind: Recollection

@@ -1,8 +1,9 @@
 """Finds what a person must look at before a request may land: named paths, and work of others that it would undo."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Hold
@@ -18,16 +19,14 @@ _MOVED = "the merge changes it, the request itself does not"
 _ODD_MERGE = "a merge inside the request drops or changes it, though nothing was in conflict there"
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(Struct, frozen=True):
     """Paths with the reason for each, and a digest of them as they would be: what an approval is bound to."""
 
     why: Mapping[str, str]
     content: str
 
 
-@dataclass(slots=True)
-class Holds:
+class Holds(Struct):
     """Judges merges onto one `release`; remembers what it found out."""
 
     git: Git

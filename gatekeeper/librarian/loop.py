@@ -8,9 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper import __version__, progress
 from gatekeeper.config.force import in_force
@@ -38,8 +40,7 @@ _SOON = 60.0
 """Seconds after which a heartbeat that could not do its work is tried again, when that is sooner than the next."""
 
 
-@dataclass(slots=True)
-class Bell:
+class Bell(Struct):
     """Rung by the door's thread and by signals; the main thread waits for it, or is interrupted by an urgent ring."""
 
     stop: Cancel
@@ -72,8 +73,7 @@ class Bell:
             self._brake.throw()
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """What one Librarian keeps from heartbeat to heartbeat; all of it can be lost without harm."""
 
     telling: Telling

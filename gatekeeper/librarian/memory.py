@@ -7,8 +7,9 @@ folder that this alone empties: a merge is never remembered beyond them.
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from gatekeeper.config.schema import DAY, Hold
 from gatekeeper.gate import Gate
@@ -27,8 +28,7 @@ _OLDEST = DAY
 """Seconds. What a merge found in the repository and did not write again could be swept from there after two weeks."""
 
 
-@dataclass(slots=True)
-class Memory:
+class Memory(Struct):
     """Merges that were done before on this `release`: (ours, theirs) to what came of it, and the commit made of it."""
 
     merges: dict[tuple[Oid, Oid], tuple[Merged | Conflict, Oid | None]] = field(default_factory=dict)

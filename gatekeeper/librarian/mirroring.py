@@ -1,8 +1,10 @@
 """Keeps the mirrors of sites.toml up to each release. A mirror that is late or cannot be reached stops nothing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper import messages
 from gatekeeper.alerts.book import Book, Mirrored, Note
@@ -13,8 +15,7 @@ from gatekeeper.process import Cancel
 from gatekeeper.repo import mirror
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(Struct, frozen=True):
     """What is to be pushed where: refs as they stood at one moment, when nothing was being written."""
 
     folder: Path

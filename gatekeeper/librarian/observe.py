@@ -1,7 +1,8 @@
 """Reads everything that the next step is decided on, and nothing else: one snapshot."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gatekeeper.config.digest import digest
 from gatekeeper.gate import Gate

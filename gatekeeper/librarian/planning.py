@@ -1,7 +1,8 @@
 """Shows the planner the queue as it is: merges, keys, verdicts, what is running. Moves no ref."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.recollection import Recollection, ground
@@ -67,8 +68,7 @@ def _is_red(said: Verdict | None) -> bool:
     return said is not None and said.outcome is not Outcome.PASSED
 
 
-@dataclass(slots=True)
-class _Sight:
+class _Sight(Struct):
     """Lines of merged requests with the jobs of each stage; `verdicts` holds what is known of all keys seen so far."""
 
     gate: Gate

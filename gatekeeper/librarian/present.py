@@ -1,7 +1,8 @@
 """What the refs say at this moment of `release` and of what is open. Light: whoever looks waits for it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.errors import GateError
 from gatekeeper.gate import Gate
@@ -14,8 +15,7 @@ from gatekeeper.repo.spool import Entry
 from gatekeeper.repo.tags import Tag
 
 
-@dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(Struct, frozen=True):
     """A tip that no result tells of: what the hook wrote down before the ref moved, and the attempt before it.
 
     Without such a note (a hook that was killed, a write by hand) the tip's committer is whom it is put down to.
@@ -27,8 +27,7 @@ class Fresh:
     known: Result | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tagged:
+class Tagged(Struct, frozen=True):
     """A version, the name of its tag object, and what that says."""
 
     version: Version

@@ -1,6 +1,6 @@
 """What one heartbeat remembers, so that it need not find it out twice. Only `memory` outlives the heartbeat."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from gatekeeper.gate import Gate
 from gatekeeper.librarian.memory import Memory
@@ -11,8 +11,7 @@ from gatekeeper.verify import jobs, toolchain
 from gatekeeper.verify.jobs import Ground, Work
 
 
-@dataclass(slots=True)
-class Recollection:
+class Recollection(Struct):
     """Facts that were looked up, and what goes on at this moment."""
 
     memory: Memory = field(default_factory=Memory)

@@ -3,7 +3,8 @@
 Its old tip is an ancestor of `release` still, so merging that would bring nothing.
 """
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper.gate import Gate
 from gatekeeper.model import NO_OID, RELEASE, REQUESTS, Oid, Ref, Result, State
@@ -13,8 +14,7 @@ from gatekeeper.repo.merge import Conflict, three_way
 from gatekeeper.ship.publish import author_of
 
 
-@dataclass(frozen=True, slots=True)
-class Refiled:
+class Refiled(Struct, frozen=True):
     """The new attempt, noted with its ref for the ledger's next commit."""
 
     result: Result

@@ -4,8 +4,9 @@ Which paths a merge changes beyond the request's own is not asked here: `holds` 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from gatekeeper import messages
 from gatekeeper.config.digest import digest
@@ -18,8 +19,7 @@ from gatekeeper.repo.git import Git
 _PARTS = ("agents", "surfaces", "limits", "protected")
 
 
-@dataclass(slots=True)
-class Rules:
+class Rules(Struct):
     """The rules over one `release`; remembers what it found out."""
 
     git: Git

@@ -4,7 +4,9 @@ They are a view and nothing rests on them: what they cannot be is a cause for a 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper import messages
 from gatekeeper.alerts.desk import Desk
@@ -32,8 +34,7 @@ _LOOK_BACK = 1500
 """Records that the timeline and the times of jobs are taken from."""
 
 
-@dataclass(slots=True)
-class Showing:
+class Showing(Struct):
     """One Librarian's page."""
 
     home: Home

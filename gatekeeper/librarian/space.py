@@ -8,8 +8,10 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from gatekeeper.config.schema import DAY
 from gatekeeper.gate import Gate
@@ -22,8 +24,7 @@ from gatekeeper.sites import logs
 _BLOCK = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(Struct, frozen=True):
     """How much was taken when it was measured last, in bytes, and of what."""
 
     used: int

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.alerts import book
 from gatekeeper.alerts.book import Page
@@ -24,16 +25,14 @@ from gatekeeper.sites.target import SiteSeen
 OPEN_FIRST = (State.BLOCKED, State.HELD)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """An open request and its position in the queue, 1 being next; None for one that is blocked or held."""
 
     result: Result
     position: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class SiteState:
+class SiteState(Struct, frozen=True):
     """One site as it is now."""
 
     name: str
@@ -45,8 +44,7 @@ class SiteState:
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True):
     """The whole picture of one moment."""
 
     release: Release

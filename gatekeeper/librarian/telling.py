@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper.alerts import post
 from gatekeeper.alerts.desk import Desk
@@ -27,8 +29,7 @@ from gatekeeper.ship import runs
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
+class _Due(Struct, frozen=True):
     """What a delivery needs to know besides the book."""
 
     settings: Settings

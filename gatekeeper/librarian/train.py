@@ -1,8 +1,10 @@
 """Merges the queue in the bare repository, one request on the other, and says where each stands. Moves no ref."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper import messages
 from gatekeeper.config.digest import digest
@@ -27,16 +29,14 @@ _LOOKED_AT = 100
 _LOOKED_BACK = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Formed:
+class Formed(Struct, frozen=True):
     """Who merges, in the queue's order, and where every open request stands."""
 
     queue: tuple[Request, ...]
     standings: tuple[Standing, ...]
 
 
-@dataclass(slots=True)
-class Yard:
+class Yard(Struct):
     """Forms one train. `resting` are requests whose block or hold still counts, `closed` ids that ended as shipped."""
 
     git: Git

@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
+
+from msgspec import Struct, field
 
 from gatekeeper.audit.account import ReleaseLine, account
 from gatekeeper.model import Outcome
@@ -15,8 +16,7 @@ SHOWN = 20
 _FAILED = ("ship_failed", "stranded")
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """One ship: a release that went live, or (`release` is None) one that did not."""
 
     at: str
@@ -28,8 +28,7 @@ class Moment:
     """By request: seconds from its filing to being live."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobLine:
+class JobLine(Struct, frozen=True):
     """What a job said last, and how long it takes; of one that runs once for each site, the slowest counts."""
 
     name: str
@@ -41,8 +40,7 @@ class JobLine:
     flaky: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """The timeline, newest first; the jobs by name; how many records there are of each event, from the first on."""
 
     moments: tuple[Moment, ...] = ()

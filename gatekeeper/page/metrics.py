@@ -1,9 +1,10 @@
 """The gate in Prometheus' text form: for node_exporter's textfile collector, or any server of www/."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.model import State
 from gatekeeper.page.picture import Picture
@@ -13,8 +14,7 @@ _PREFIX = "gatekeeper_"
 Labels = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """A metric: its samples are labels and a value."""
 
     name: str

@@ -1,16 +1,16 @@
 """What the files of www/ tell: one moment of the gate as plain values, and whether all is well. Reads nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 from gatekeeper.page.history import Past
 from gatekeeper.policy.alerting import EVENT
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """One moment: `status` as `gatekeeper status --json` prints it, `stale` the instant from which to doubt it."""
 
     gate: str

@@ -5,8 +5,10 @@ told once, to those who heard of it. Times are seconds since 1970; a clock that 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper.model import Argv
 from gatekeeper.policy.settling import settle
@@ -25,8 +27,7 @@ class Level(IntEnum):
     ERROR = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Something that needs a person. Whatever has the same key, `SCOPE/SUBJECT/CODE`, is the same cause."""
 
     key: str
@@ -48,8 +49,7 @@ class Cause:
         return self.key.partition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """What one look found; `fates` says what became of requests that no cause names any more."""
 
     causes: tuple[Cause, ...] = ()
@@ -57,8 +57,7 @@ class Sight:
     fates: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """A cause, and what was told of it: `told` and `reminded` hold ids of addresses, `told` with the time."""
 
     cause: Cause
@@ -75,8 +74,7 @@ class Known:
         return began + self.cause.delay
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(Struct, frozen=True):
     """Hours in which nothing is sent, in minutes after midnight; one that ends before it starts runs past midnight."""
 
     start: int
@@ -89,8 +87,7 @@ class Quiet:
         return minute >= self.start or minute < self.end
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(Struct, frozen=True):
     """One address: what its lines let through. A line's level is the least that it takes."""
 
     id: str
@@ -101,8 +98,7 @@ class Channel:
         return any(least <= level and not (quiet and quiet.holds(minute)) for least, quiet in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """What one address is to hear now."""
 
     channel: str

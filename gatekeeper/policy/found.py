@@ -1,12 +1,11 @@
 """What was found at a gate that steps are decided on and people are shown too. Light: whoever looks waits for it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gatekeeper.model import Actor, Ask, Oid, Reason, RequestId
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True):
     """A tip that no result knows yet: who pushed it, and what it asks for, or why it cannot."""
 
     id: RequestId
@@ -15,8 +14,7 @@ class Arrival:
     asked: Ask | Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(Struct, frozen=True):
     """Nothing may ship at the moment: the gate is frozen or outside its ship windows; `until` when that is known."""
 
     reason: Reason

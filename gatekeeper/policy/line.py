@@ -5,15 +5,15 @@ Pure. A verdict is a fact about a key, so it is enough to look at the stages in 
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
 
 Verdicts = Mapping[str, Verdict]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """The first of some neighbouring stages in which a job has one key; without a job it has nothing to look at."""
 
     at: int
@@ -36,8 +36,7 @@ Track = Sequence[Turn]
 """The turns of one job; the first is that of `release`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """What is in question for one job: turns behind `base`, the last that passes, up to `red`, the first that fails."""
 
     track: Track

@@ -23,7 +23,9 @@ The rules, in order:
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper.model import Job, JobName, Outcome, Request, RequestId, Stage, Verdict
 from gatekeeper.policy import blame
@@ -50,8 +52,7 @@ def batch(odds: float, max_train: int) -> int:
     return max(1, min(max_train, round(math.log(0.5) / math.log(1 - min(max(odds, 0.001), 0.9)))))
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     """Merged requests, the bundle of each stage, and those that may ship without the others."""
 
     stages: tuple[Stage, ...]
@@ -63,8 +64,7 @@ class _Line:
         return self.stages[at].request in self.fit
 
 
-@dataclass(slots=True)
-class _Planner:
+class _Planner(Struct):
     scene: Scene
     wants: dict[str, tuple[float, Run]] = field(default_factory=dict)
     useful: set[str] = field(default_factory=set)

@@ -1,7 +1,8 @@
 """Notices a heartbeat that leads nowhere: nothing may hang on one request, nor on a build that is never the same."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gatekeeper.model import Oid
 from gatekeeper.policy.step import Ship, Step, Verify
@@ -9,8 +10,7 @@ from gatekeeper.policy.step import Ship, Step, Verify
 _OFTEN = 3
 
 
-@dataclass(slots=True)
-class Rut:
+class Rut(Struct):
     """The steps of one heartbeat, as far as they repeat."""
 
     _last: Step | None = None

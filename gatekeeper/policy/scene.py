@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gatekeeper.model import Job, Oid, Request, Stage, Verdict
 from gatekeeper.policy.line import Verdicts
@@ -11,16 +12,14 @@ Make = Callable[[tuple[Request, ...]], tuple[Stage, ...]]
 """Merges requests in their order onto `release`, which is the first stage; one that no longer merges is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A job to run on a stage."""
 
     stage: Stage
     job: Job
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(Struct, frozen=True):
     """A request whose state failed once right behind one that passes: `behind` are those it may only fail with."""
 
     request: Request
@@ -33,8 +32,7 @@ class Suspect:
     """For each longer state that failed too: who else was in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guilty:
+class Guilty(Struct, frozen=True):
     """The state just before this request passes the job (or is as red, and it leaves it red); with it, it fails."""
 
     request: Request
@@ -43,16 +41,14 @@ class Guilty:
     behind: tuple[Request, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Red:
+class Red(Struct, frozen=True):
     """A job that fails on `release` itself."""
 
     job: Job
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """These stages may ship; `red` are jobs that fail on `release` too and that no request of the train touched."""
 
     stages: tuple[Stage, ...]
@@ -60,8 +56,7 @@ class Ready:
     red: tuple[Verdict, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """All that a plan is made from. Of late, `odds` of the requests were bad, and `flakes` of the runs lied."""
 
     queue: tuple[Request, ...]
@@ -86,8 +81,7 @@ class Scene:
     """Keys that cannot be verified for now: nothing is started for them, and nothing is thought of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Everything that the moment calls for; `suspects` are to be shown again with the next scene."""
 
     start: tuple[Run, ...] = ()

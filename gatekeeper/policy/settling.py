@@ -1,6 +1,6 @@
 """What settles a request that waits for somebody, as commands of `gatekeeper`: the likeliest first. Pure."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gatekeeper.model import Argv, RequestId, Result, State
 
@@ -13,8 +13,7 @@ _AGAIN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """Arguments of `gatekeeper`, and what they do."""
 
     argv: Argv

@@ -5,8 +5,9 @@ reported, what arrived, what people decided, sites that do not run what they sho
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
+
+from msgspec import Struct, field
 
 from gatekeeper.model import (
     Decision,
@@ -26,8 +27,7 @@ from gatekeeper.policy.scene import Guilty, Plan, Ready, Red, Run
 from gatekeeper.policy.why import Why, said_no
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Where an open request should stand now, whatever its result says: in the train (QUEUED), or out of it."""
 
     result: Result
@@ -36,8 +36,7 @@ class Standing:
     rests_on: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """All that a step is decided on, read at one moment."""
 
     release: Release
@@ -62,77 +61,66 @@ class Snapshot:
     bad_trees: frozenset[Oid] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Recover:
+class Recover(Struct, frozen=True):
     """Finish or undo the ship that was under way when the last Librarian ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """Delete a request ref whose tip its result calls done."""
 
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Struct, frozen=True):
     """Move what the hooks reported from the spool into the log."""
 
     reports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Struct, frozen=True):
     """End a request whose ref is gone: withdrawn when that was wished for, tampered with otherwise."""
 
     result: Result
     wished: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Expire:
+class Expire(Struct, frozen=True):
     """End requests that were blocked or held for longer than the operator lets them."""
 
     results: tuple[Result, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """Take tips into the queue, in this order, or block them at once."""
 
     arrivals: tuple[Arrival, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CarryOut:
+class CarryOut(Struct, frozen=True):
     """Do what a person decided."""
 
     decision: Decision
 
 
-@dataclass(frozen=True, slots=True)
-class Thaw:
+class Thaw(Struct, frozen=True):
     """End a freeze whose time is over."""
 
     commit: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Converge:
+class Converge(Struct, frozen=True):
     """Bring sites that do not run what `release` says back to it."""
 
     sites: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reconfigure:
+class Reconfigure(Struct, frozen=True):
     """Ship the present tree again, because sites.toml changed how these sites run."""
 
     sites: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """Give a request another state."""
 
     result: Result
@@ -143,15 +131,13 @@ class Mark:
     verdict: Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Restate:
+class Restate(Struct, frozen=True):
     """Write new states down, of as many requests as have one: what is decided next is read anew but once for all."""
 
     marks: tuple[Mark, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(Struct, frozen=True):
     """Start jobs, stop those that do not matter any more, and note what has ended; without either, wait for an end."""
 
     start: tuple[Run, ...] = ()
@@ -160,8 +146,7 @@ class Verify:
     """Who is being verified."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ship:
+class Ship(Struct, frozen=True):
     """Bring the train to all sites, as one version; without requests it is the first start of `release`."""
 
     train: tuple[Stage, ...]
@@ -174,15 +159,13 @@ class Ship:
         return tuple(stage.request for stage in self.train if stage.request is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """A `--try` request is verified: say so and let it go."""
 
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
-class Rest:
+class Rest(Struct, frozen=True):
     """Nothing is left to do; `alarm` when that is because something is wrong."""
 
     why: str

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.model import Argv, Job, Outcome, Request, Verdict
 
@@ -11,8 +12,7 @@ _ERROR = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)\b")
 """How Node, Python and their like begin the line that says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """The code, what the code's template is filled with, and what helps."""
 
     code: str

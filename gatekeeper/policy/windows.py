@@ -1,7 +1,8 @@
 """Ship windows: "Mon-Fri 07:00-16:30" as a value, and whether a moment of the week lies in it. Knows no clock."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY = f"(?:{'|'.join(DAYS)})"
@@ -10,8 +11,7 @@ _WINDOW = re.compile(rf"({_DAY}(?:-{_DAY})?(?:,{_DAY}(?:-{_DAY})?)*) {_TIME}-(?:
 _MIDNIGHT = 24 * 60
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """The days it opens on, 0 being Monday, and minutes after midnight: open from `start`, closed at `end`.
 
     One that ends before it starts runs past midnight, into the day after.

@@ -1,4 +1,4 @@
-"""Runs git for the hooks. They cannot afford `process` (dataclasses, selectors, ctypes: 15 ms a start).
+"""Runs git for the hooks. They cannot afford `process` (msgspec, selectors, ctypes).
 
 Standard library only; the one place besides `process` that starts a program.
 """

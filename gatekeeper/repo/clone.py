@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.config.standing import user_of
@@ -15,8 +16,7 @@ _NOBODY = {f"GIT_{role}_{what}": "gatekeeper" for role in ("AUTHOR", "COMMITTER"
 _MARKS = ("request", "tip", "against", "other")
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Struct, frozen=True):
     """Which request is merged with what: its tip, and the commit on the other side with the name it has there."""
 
     request: RequestId
@@ -25,8 +25,7 @@ class Merge:
     other: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Clone:
+class Clone(Struct, frozen=True):
     """A clone that `begin` made."""
 
     folder: Path

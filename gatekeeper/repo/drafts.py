@@ -5,7 +5,8 @@ import struct
 import tempfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper import fault
 from gatekeeper.errors import GateError
@@ -17,8 +18,7 @@ _COMMIT = 1
 """The number of this type in a pack."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A commit whose oid is known before it is written."""
 
     oid: Oid

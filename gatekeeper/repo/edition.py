@@ -6,9 +6,11 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from gatekeeper import __version__
 from gatekeeper.errors import Exit, GateError
@@ -21,8 +23,7 @@ Whoever raises it brings what makes the old form the new one (librarian/upgradin
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Edition:
+class Edition(Struct, frozen=True):
     """What one gatekeeper makes of a home."""
 
     format: int

@@ -7,8 +7,9 @@ import hashlib
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import fault
 from gatekeeper.errors import GateError
@@ -16,8 +17,7 @@ from gatekeeper.model import Oid
 from gatekeeper.repo.git import Entry, Git
 
 
-@dataclass(frozen=True, slots=True)
-class OnDisk:
+class OnDisk(Struct, frozen=True):
     """A tree that was written before: where it lies, and its oid."""
 
     folder: Path

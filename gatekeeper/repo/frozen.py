@@ -1,6 +1,6 @@
 """What refs/gate/frozen and refs/gate/sealed point at: a parentless commit that says why. Read here alone."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gatekeeper.model import Oid
 from gatekeeper.repo.git import Git
@@ -9,8 +9,7 @@ from gatekeeper.repo.once import Once
 from gatekeeper.repo.sign import Signer
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(Struct, frozen=True):
     """Why, since when, and when it ends by itself; `stopped` (by `abort`): nothing is verified either."""
 
     reason: str

@@ -10,10 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
+
+from msgspec import Struct
 
 from gatekeeper import fault, process
 from gatekeeper.errors import GateError
@@ -33,8 +34,7 @@ _PATIENCE = 60.0
 _NO_ROOM = 256 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One line of a ref transaction; `old` is what the ref must hold (NO_OID: it must not exist)."""
 
     ref: Ref
@@ -42,8 +42,7 @@ class Change:
     new: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One path of a tree: its six-digit mode, type and oid."""
 
     path: str

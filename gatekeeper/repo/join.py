@@ -1,7 +1,8 @@
 """Joins several repositories into one: each below a folder, with its whole history. Runs no code of theirs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.errors import GateError
 from gatekeeper.model import TAGS, Oid
@@ -10,8 +11,7 @@ from gatekeeper.repo.ledger import EMPTY_TREE, Clock
 from gatekeeper.repo.sign import Signer
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A repository, a full ref of it, and where its tree is to lie."""
 
     repository: str

@@ -4,8 +4,10 @@ Only who holds the lock can have one. Nothing is visible before `commit`; after 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper.config.standing import Mode
 from gatekeeper.model import LOG, NO_OID, RESULTS, Actor, Assurance, Oid, Ref, Result, State
@@ -33,8 +35,7 @@ def utc(at: float) -> str:
     return records.moment(at)
 
 
-@dataclass(slots=True)
-class Ledger:
+class Ledger(Struct):
     """The pen of the one writer. `mode` is the set-up, "advisory" or "enforced", that every record carries."""
 
     git: Git

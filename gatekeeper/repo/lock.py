@@ -4,8 +4,9 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.errors import Exit, GateError
 
@@ -13,8 +14,7 @@ _DEAD = 60.0
 """Seconds; a push holds its lock files for milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """The token that everything which writes asks for; `fd` is handed to children that must not outlive it."""
 
     fd: int

@@ -1,7 +1,8 @@
 """Merges in the bare repository with `git merge-tree`: no checkout, so no attribute or filter has a say."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.errors import GateError
 from gatekeeper.model import Oid
@@ -11,15 +12,13 @@ _OURS, _THEIRS = (re.compile(mark + rb" [0-9a-f]{40,64}(:.*)?") for mark in (b"<
 """The marks of a conflict name the commits that were merged, and the path on a side that moved it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """A merge without a conflict: the tree that both sides make."""
 
     tree: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """A merge that needs a person: the paths in conflict, in Git's order; in `tree` they hold conflict marks."""
 
     tree: Oid

@@ -4,8 +4,9 @@ What is history is never rewritten there: a mirror that has another past refuses
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.model import KEEP, LOG, RELEASE, RESULTS, TAGS, Oid, Ref
@@ -43,8 +44,7 @@ def push(
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Tip:
+class Tip(Struct, frozen=True):
     """Where a ref of a mirror stands, None for nowhere; or why nobody can tell."""
 
     oid: str | None = None

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from gatekeeper.model import LOG, Actor, Assurance, Oid
 from gatekeeper.repo import drafts
@@ -15,8 +16,7 @@ from gatekeeper.repo.sign import Signer
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One entry: what happened, when (UTC), on whose word, in which set-up; `data` is the event's own JSON."""
 
     event: str
@@ -28,8 +28,7 @@ class Record:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A record in its commit."""
 
     oid: Oid

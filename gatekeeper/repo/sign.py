@@ -2,8 +2,9 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import fault, process
 from gatekeeper.errors import GateError
@@ -16,8 +17,7 @@ NAMESPACE = "gatekeeper"
 """Of the signatures of what is no Git object."""
 
 
-@dataclass(frozen=True, slots=True)
-class Signer:
+class Signer(Struct, frozen=True):
     """The Librarian's identity: its private key, and the repository that it writes to."""
 
     git: Git

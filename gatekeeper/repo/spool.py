@@ -6,9 +6,10 @@ What people decided lies in a folder of its own there, which nothing that serves
 import json
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper import fault
 from gatekeeper.model import Actor, Assurance, Decision, RequestId
@@ -18,8 +19,7 @@ from gatekeeper.repo.export import remove, write_file
 DECIDED = "decided"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One file of the spool, parsed; `event` is "broken" when it could not be, or claims to be a person's decision."""
 
     file: str

@@ -1,6 +1,6 @@
 """What the tag of a version says, which is for `watch` and `audit` to prove."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from gatekeeper.model import Oid
 from gatekeeper.repo.git import Git
@@ -10,8 +10,7 @@ from gatekeeper.repo.sign import EMAIL
 _LOG = "Gate-Log: "
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """A tag object: the commit that it names (None for another kind of object), and the record that it was made on."""
 
     commit: Oid | None

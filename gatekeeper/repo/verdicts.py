@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+
+from msgspec.structs import asdict
 
 from gatekeeper.model import NO_OID, VERDICTS, Oid, Outcome, Verdict
 from gatekeeper.repo import objects

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.config.problems import dotted
 from gatekeeper.setup.facts import Facts
@@ -13,8 +14,7 @@ _LONGEST_SOCKET = 107
 _PLAIN = re.compile(r"/[A-Za-z0-9/._+-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Blocker:
+class Blocker(Struct, frozen=True):
     """What a person must put right first, and how: a command, or a line of sites.toml."""
 
     text: str

@@ -3,7 +3,8 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gatekeeper import fault, process
 from gatekeeper.config import edit

@@ -6,8 +6,9 @@ import shutil
 import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import assets, process
 from gatekeeper.repo import hooks, lock
@@ -36,8 +37,7 @@ PACKAGES = {
 """Programs that the enforced set-up cannot do without, and the Debian packages that bring them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """A line of the machine's list of users."""
 
     uid: int
@@ -46,8 +46,7 @@ class Account:
     comment: str
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """What lies at a path; a link is never followed."""
 
     uid: int
@@ -56,16 +55,14 @@ class Seen:
     link: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """A process, and whose it is."""
 
     pid: int
     uid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What is there. Paths that do not exist have no entry."""
 
     uid: int

@@ -2,8 +2,9 @@
 
 import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gatekeeper.config import load
 from gatekeeper.config.problems import dotted

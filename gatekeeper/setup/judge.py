@@ -1,8 +1,9 @@
 """Judges the wishes of a set-up by the facts: which hold, and what makes the others. Pure."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
+
+from msgspec import Struct
 
 from gatekeeper.model import Argv
 from gatekeeper.setup.facts import Account, Facts
@@ -26,16 +27,14 @@ _WRITE_HOOKS = "import sys, pathlib; from gatekeeper.repo import hooks; hooks.in
 _SSHD_RUNS_IN = Path("/run/sshd")
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """A file of root's, written whole or not at all; `proof` must succeed, or the file goes again."""
 
     file: File
     proof: Argv | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(Struct, frozen=True):
     """A file of root's that goes, when it is there."""
 
     path: Path

@@ -1,16 +1,16 @@
 """How a set-up calls what it makes: every name follows from the gate's own, so that two gates never share one."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 FIRST = "gate"
 _FITS = re.compile(r"[a-z][a-z0-9]{0,20}")
 """No hyphen: it stands between a gate's name and what follows it in a unit's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """The names of one gate's users, units and files."""
 
     gate: str

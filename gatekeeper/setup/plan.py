@@ -1,7 +1,8 @@
 """A set-up as a list of steps with what is to be done for each, made of wishes and facts; only `of` looks itself."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.setup.blockers import Blocker, blockers
 from gatekeeper.setup.facts import Account, Facts, look
@@ -11,8 +12,7 @@ from gatekeeper.setup.record import Made
 from gatekeeper.setup.wishes import Ground, NoDaemon, Start, Wish, own_users, site_folder, starts, wishes
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing, whether it is there already, and what makes it."""
 
     wish: Wish
@@ -21,8 +21,7 @@ class Step:
     actions: tuple[Action, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A whole set-up; with `blockers` it cannot be made yet."""
 
     name: str
@@ -38,8 +37,7 @@ class Plan:
         return tuple(step for step in self.steps if not step.holds)
 
 
-@dataclass(frozen=True, slots=True)
-class Undo:
+class Undo(Struct, frozen=True):
     """What takes a set-up back, and what stays."""
 
     steps: tuple[tuple[str, tuple[Action, ...]], ...]

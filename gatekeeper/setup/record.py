@@ -2,8 +2,10 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
@@ -12,8 +14,7 @@ from gatekeeper.repo.export import write_file
 _FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """Under which name a gate is set up, whose its folder was before, and what was not there before.
 
     It lies with the Librarian, so root takes nothing from it but names, and looks at whose they are.

@@ -5,8 +5,9 @@ gate's own folder changes hands last, so that no half-made set-up passes for an 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import messages
 from gatekeeper.config.schema import Config, Site
@@ -19,8 +20,7 @@ SHELL = "/bin/sh"
 """sshd runs a forced command by the user's shell: with nologin there would be no SSH door."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A Unix user with a group of its own name; one that is there already is left as it is."""
 
     name: str
@@ -32,8 +32,7 @@ class User:
     """It gets a home folder, as whoever works on the machine has; otherwise it is a system user."""
 
 
-@dataclass(frozen=True, slots=True)
-class HomeOf:
+class HomeOf(Struct, frozen=True):
     """The home folder of a person whom setup made: one that an earlier undo left is root's until it is handed over."""
 
     path: Path
@@ -42,15 +41,13 @@ class HomeOf:
     """What tells a user that setup made from one that was there."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubIds:
+class SubIds(Struct, frozen=True):
     """A range of user and group ids that a user may hand to what it runs: each check gets one of its own."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Struct, frozen=True):
     """A folder with its owner and mode; what is in it is not touched."""
 
     path: Path
@@ -58,8 +55,7 @@ class Folder:
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """A file or folder that belongs to one user with all that is in it; a folder has a mode, and is made."""
 
     path: Path
@@ -67,8 +63,7 @@ class Tree:
     mode: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
+class Hooks(Struct, frozen=True):
     """The hooks of the repository, which name the Python that runs them."""
 
     home: Path
@@ -76,8 +71,7 @@ class Hooks:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A file of root's with this content."""
 
     path: Path
@@ -86,8 +80,7 @@ class File:
     mode: int = 0o644
 
 
-@dataclass(frozen=True, slots=True)
-class Sshd:
+class Sshd(Struct, frozen=True):
     """The SSH door: a drop-in that `sshd -t` must accept before the running sshd is told of it."""
 
     file: File
@@ -95,8 +88,7 @@ class Sshd:
     """What makes a running sshd read it."""
 
 
-@dataclass(frozen=True, slots=True)
-class NoDaemon:
+class NoDaemon(Struct, frozen=True):
     """The end of a pm2 that ran sites under another user than `owner`: the new one needs its ports, and its folder."""
 
     home: Path
@@ -104,8 +96,7 @@ class NoDaemon:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """A unit of systemd: its file, and that it runs now and at every boot."""
 
     name: str
@@ -115,8 +106,7 @@ class Service:
 Wish = User | HomeOf | SubIds | Folder | Tree | Hooks | Sshd | NoDaemon | Service
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What a set-up is made for: the gate, its configuration, and how programs are started on this machine."""
 
     home: Home
@@ -131,8 +121,7 @@ class Ground:
     systemd: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """A program that must run, by whatever starts programs here: as which user, and how."""
 
     user: str

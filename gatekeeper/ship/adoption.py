@@ -5,8 +5,10 @@ A site that is live here is not elsewhere, whatever the book says: a taking that
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import msgspec
+from msgspec import Struct, field
 
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
@@ -16,8 +18,7 @@ from gatekeeper.ship import runs
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """How a site is found again in that pm2, by its exact name and program, and the folder that it runs in."""
 
     called: str
@@ -27,8 +28,7 @@ class Known:
     """Whether it ran when it was drafted: what was stopped there is not started there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Book:
+class Book(Struct, frozen=True):
     """The PM2_HOME that sites are taken from, and those that are not taken yet, in their order."""
 
     pm2_home: str
@@ -49,7 +49,7 @@ def read(home: Home) -> Book | None:
 def write(home: Home, book: Book) -> None:
     """Write the book durably; one without sites is taken away."""
     if book.sites:
-        content = {"v": FORMAT, **asdict(book)}
+        content = {"v": FORMAT, **msgspec.to_builtins(book)}
         write_file(home.adoption, json.dumps(content, indent=1).encode(), mode=0o600)
     else:
         home.adoption.unlink(missing_ok=True)

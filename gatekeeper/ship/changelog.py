@@ -1,8 +1,9 @@
 """Renders CHANGELOG.md from the version tags: Keep a Changelog, each intent a bullet. Agents' text stays text."""
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from gatekeeper import messages
 from gatekeeper.model import TAGS
@@ -14,8 +15,7 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 _FORMAT = "%(refname:strip=2)%00%(taggeremail:trim)%00%(taggerdate:unix)%00%(contents:subject)%00%(contents:body)%00%00"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One version: its number without the v, its day (UTC), and what went live with it."""
 
     version: str

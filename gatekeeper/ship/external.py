@@ -7,7 +7,9 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from gatekeeper import fault, messages, process
 from gatekeeper.config.schema import Config
@@ -37,8 +39,7 @@ _SLICE = 0.5
 _SAID_AT_MOST = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What the engine said last, and where the mirrors' branch stood before a ship moved it."""
 
     at: str = ""
@@ -53,8 +54,7 @@ class Said:
     before: Mapping[str, str | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class External:
+class External(Struct, frozen=True):
     """A Target. `here` is what ran the sites before an engine did: the way back of the first ship to it."""
 
     home: Home

@@ -1,8 +1,9 @@
 """Makes the sites follow a plan, those that keep an earlier version's process apart from the others."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gatekeeper.gate import Gate
 from gatekeeper.model import SiteName

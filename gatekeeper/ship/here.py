@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.config.schema import Site
 from gatekeeper.home import Home
@@ -14,15 +15,14 @@ from gatekeeper.ship import link, releases, room, runs
 from gatekeeper.ship.runs import LivePlan
 from gatekeeper.ship.stage import Changed, Load, stage
 from gatekeeper.ship.target import Verdicts
-from gatekeeper.sites import health, logs
+from gatekeeper.sites import logs
 from gatekeeper.sites.fleet import Fleet
 from gatekeeper.sites.migration import Ended
 from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.sites.target import SiteSeen
 
 
-@dataclass(frozen=True, slots=True)
-class Here:
+class Here(Struct, frozen=True):
     """A Target: the gate's own machine to the Librarian, a host to the program that serves it."""
 
     home: Home
@@ -97,8 +97,10 @@ class Here:
         asked = [(run.name, run.health, versions[run.name]) for run in runs if run.health is not None]
         if not asked:
             return {}
+        from gatekeeper.sites.health import ask  # noqa: PLC0415 - 30 ms that only a command which asks a site pays
+
         with ThreadPoolExecutor(len(asked), thread_name_prefix="well") as pool:
-            said = pool.map(lambda one: health.ask(one[1], one[2]), asked)
+            said = pool.map(lambda one: ask(one[1], one[2]), asked)
         return {name: problem for (name, _, _), problem in zip(asked, said, strict=True) if problem}
 
     def astray(self, release: str) -> Mapping[str, str]:

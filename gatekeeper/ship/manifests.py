@@ -5,8 +5,9 @@ One object says where to look, and one for each place in the tree what to apply 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from gatekeeper.config import words
 from gatekeeper.config.problems import did_you_mean, visible
@@ -25,8 +26,7 @@ _OWN_NAMESPACE = {"argocd": "argocd", "flux": "flux-system"}
 """Where each engine looks for its objects when it was installed as its own pages say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """For which engine; `mirror` is one of sites.toml's, `address` where the cluster reads it, if elsewhere."""
 
     engine: Engine

@@ -3,8 +3,9 @@
 Data is never undone: a migration must be repeatable, and the version before must work with what it leaves.
 """
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper import fault, progress
 from gatekeeper.config.schema import Site
@@ -21,8 +22,7 @@ _NOT_HERE = (Cause.ROLLBACK, Cause.RECONFIGURE)
 """A rollback keeps the data as it is; a new configuration brings no new tree."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unmigrated:
+class Unmigrated(Struct, frozen=True):
     """The migration of one site failed; no site was switched."""
 
     site: str

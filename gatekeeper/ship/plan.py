@@ -1,9 +1,9 @@
 """The write-ahead of a ship: the commit that refs/gate/shipping points to. One codec writes and reads it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
+from msgspec import Struct
 
 from gatekeeper.model import NO_OID, SHIPPING, Oid, Ref, RequestId, Version
 from gatekeeper.repo.git import Change, Git
@@ -29,16 +29,14 @@ class Cause(StrEnum):
     RECONFIGURE = "reconfigure"
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(Struct, frozen=True):
     """A request of the train, and the tip of it that is in the candidate."""
 
     id: RequestId
     tip: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Struct, frozen=True):
     """A ref, what it must hold, what it will hold."""
 
     ref: str
@@ -46,8 +44,7 @@ class Move:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A ship under way; `moves` is empty before the commit point."""
 
     phase: Phase

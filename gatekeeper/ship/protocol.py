@@ -5,8 +5,10 @@ or a start that finds this ship unfinished, goes back; after it, always forward.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper import messages, progress
 from gatekeeper.config.load import refuse_not_yet
@@ -41,8 +43,7 @@ from gatekeeper.sites.watch import SiteHealth
 _LOOK_BACK = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Cargo:
+class Cargo(Struct, frozen=True):
     """All that a ship needs to know; nothing is decided on the way."""
 
     plan: Plan
@@ -61,31 +62,27 @@ class Cargo:
     """What else the record of this ship says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
+class Shipped(Struct, frozen=True):
     """Every site is healthy on it, and it is published."""
 
     plan: Plan
     sites: Mapping[SiteName, SiteHealth]
 
 
-@dataclass(frozen=True, slots=True)
-class Undone:
+class Undone(Struct, frozen=True):
     """It did not go live, the sites are on the version before; a reason of 5xx is the gate's own, no request's."""
 
     site: str | None
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Stranded:
+class Stranded(Struct, frozen=True):
     """It did not go live and going back failed too: a person must look, nothing more is tried."""
 
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuild:
+class Rebuild(Struct, frozen=True):
     """A build's output is no longer what was verified; nothing was touched, and it must be built again."""
 
     key: str
@@ -94,8 +91,7 @@ class Rebuild:
 Outcome = Shipped | Undone | Stranded | Rebuild
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
+class _Failure(Struct, frozen=True):
     """Why a ship cannot go on: what a release did (404, on `site` when one is known), or the gate's own trouble."""
 
     why: str

@@ -1,10 +1,11 @@
 """How the sites are to run, from sites.toml; and the same as the last ship left it, which is the way back."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gatekeeper.config.schema import Config, Health, Site
 from gatekeeper.errors import Exit, GateError
@@ -15,16 +16,14 @@ from gatekeeper.sites import remote, wire
 from gatekeeper.sites.run import HealthCheck, Machine, SiteRun, Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class Footing:
+class Footing(Struct, frozen=True):
     """What a site's process was started with: the version that it was told, and the folder below releases/."""
 
     stamp: Stamp
     folder: str
 
 
-@dataclass(frozen=True, slots=True)
-class LivePlan:
+class LivePlan(Struct, frozen=True):
     """What the sites run, or are about to: the version, the name of its folder below releases/, each site's run."""
 
     stamp: Stamp

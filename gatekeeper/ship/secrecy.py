@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
+
+from msgspec import Struct
 
 from gatekeeper.config.schema import Config
 from gatekeeper.errors import GateError
@@ -21,15 +22,15 @@ _SHORTEST = 6
 """Shorter ones are too likely to stand in any text by chance, and too weak to be worth it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mask:
+class Mask(Struct, frozen=True):
     """Every secret that is known, in each form in which it may be written."""
 
     words: frozenset[str]
 
     def __call__(self, text: str) -> str:
         """Return `text` with each of them replaced, the longest that fits."""
-        forms = "|".join(re.escape(word) for word in sorted(self.words, key=len, reverse=True))
+        said = [word for word in self.words if word in text]  # an expression of all of them takes 5 ms to be made
+        forms = "|".join(re.escape(word) for word in sorted(said, key=len, reverse=True))
         return re.sub(forms, MASK, text) if forms else text
 
 

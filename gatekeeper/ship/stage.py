@@ -7,8 +7,9 @@ import ctypes
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import fault
 from gatekeeper.config.schema import Site
@@ -23,8 +24,7 @@ Furnish = Callable[[str, Site, Path], Mapping[str, Path]]
 """Name, site and where its path lies in the draft; gives each folder in it that is a link, and what to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(Struct, frozen=True):
     """One path that a build left: where it belongs in the tree, which build, and the digest of all that it left."""
 
     path: str
@@ -32,15 +32,13 @@ class Output:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """A build's output is no longer what the checks saw; it has been thrown away and must be built again."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """What a release's folder is made of."""
 
     tree: Oid

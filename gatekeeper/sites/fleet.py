@@ -6,10 +6,11 @@ They are told side by side and waited for together, so that lockstep holds whoev
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.model import SiteName
@@ -23,8 +24,7 @@ _T = TypeVar("_T")
 Verdicts = dict[SiteName, SiteHealth]
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
+class Fleet(Struct, frozen=True):
     """`sites` is where the stewards' folders lie, `data` what sites keep.
 
     `runs` is always every site: one that is no longer named, or changed its user, is stopped where it was. A site

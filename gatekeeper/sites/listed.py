@@ -1,12 +1,12 @@
 """One entry of pm2's list as a frozen value. pm2 tells much more, secrets included: none of it is kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Pm2Process:
+
+class Pm2Process(Struct, frozen=True):
     """One entry of pm2's list. `version`, `commit` and `site` are what the process was started with."""
 
     pm_id: int

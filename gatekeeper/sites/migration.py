@@ -2,8 +2,9 @@
 
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.sites.pm2 import base_environment
@@ -15,8 +16,7 @@ LONGEST = 1800.0
 _KEPT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How it ended: what was wrong, empty for nothing, and the first megabyte that it printed."""
 
     problem: str

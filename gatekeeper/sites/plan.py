@@ -5,9 +5,10 @@ simply made again.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.errors import GateError
 from gatekeeper.sites.ecosystem import NAMESPACE, App
@@ -15,8 +16,7 @@ from gatekeeper.sites.listed import Pm2Process
 from gatekeeper.sites.run import SiteRun
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What brings pm2 from its list to the ecosystem file; the deletions come first."""
 
     delete: tuple[Pm2Process, ...] = ()

@@ -14,9 +14,10 @@ import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper import fault, process
 from gatekeeper.errors import GateError
@@ -39,8 +40,7 @@ _NEW_ENOUGH = set[tuple[tuple[str | int, ...], ...]]()
 _BUSY = re.compile(r"already in progress for process id (\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Pm2:
+class Pm2(Struct, frozen=True):
     """The daemon of one PM2_HOME; `socket` is where its RPC is looked for."""
 
     command: tuple[str, ...]

@@ -5,9 +5,10 @@ code answers as well. What counts is the kernel's word (children, folders) toget
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal
+
+from msgspec import Struct, field
 
 from gatekeeper.sites.listed import Pm2Process
 from gatekeeper.sites.plan import belonging
@@ -17,8 +18,7 @@ GIVE_UP_AFTER = 3
 """Restarts within a short time after which a site is not waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """One moment: the daemon, its list, and its children with the folder each is in."""
 
     daemon: int | None = None
@@ -26,8 +26,7 @@ class View:
     children: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """`state` is "right" (they serve), "wait" (not yet) or "dead" (pm2 gave up); `reason` says why.
 
     "leaving": they serve, but outgoing processes still do so beside them, so that an answer may come from those.
@@ -38,8 +37,7 @@ class Proof:
     own: tuple[Pm2Process, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a site lives: a release's folder, physically, and the path inside it."""
 
     release: Path

@@ -10,11 +10,11 @@ import pwd
 import socket
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from gatekeeper import peer
 from gatekeeper.errors import GateError, printable
@@ -34,8 +34,7 @@ _AWAY = (errno.ECONNREFUSED, errno.ENOENT)
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Steward:
+class Steward(Struct, frozen=True):
     """One site's steward. `folder` is `sites/<site>` of the gate, `uid` who must answer there.
 
     Every method raises GateError; 504, with the command that starts it, when the steward cannot be asked.

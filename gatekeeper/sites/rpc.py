@@ -11,10 +11,11 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
+
+from msgspec import Struct
 
 from gatekeeper import fault, peer
 
@@ -30,8 +31,7 @@ class Call(NamedTuple):
     argument: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a call gave: `error` is the daemon's own words, None when it went well."""
 
     result: Any = None

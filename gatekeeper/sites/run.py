@@ -1,26 +1,25 @@
 """What pm2 is told about one site, as frozen values. Reads nothing; every path is absolute, through `current`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from gatekeeper.model import Oid, SiteName, Version
 
 Mode = Literal["cluster", "fork", "static"]
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Struct, frozen=True):
     """What a site is told it runs: GATE_VERSION and GATE_COMMIT."""
 
     version: Version
     commit: Oid
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """How one address is judged; `status` None means every 2xx."""
 
     url: str
@@ -38,8 +37,7 @@ class HealthCheck:
         return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """A machine besides the gate's own: its name in sites.toml, where `ssh` connects to, the gate's folder there."""
 
     name: str
@@ -47,8 +45,7 @@ class Machine:
     home: Path
 
 
-@dataclass(frozen=True, slots=True)
-class SiteRun:
+class SiteRun(Struct, frozen=True):
     """One site as it should run; times in seconds, memory in bytes. `env` never holds a GATE_ name."""
 
     name: SiteName

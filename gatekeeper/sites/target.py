@@ -9,9 +9,10 @@ import signal
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.errors import GateError
 from gatekeeper.model import SiteName
@@ -31,8 +32,7 @@ _ORPHANS_LAST = 2.5
 """Seconds that sites may outlive their daemon, and hold their ports."""
 
 
-@dataclass(frozen=True, slots=True)
-class SiteSeen:
+class SiteSeen(Struct, frozen=True):
     """What pm2 and the kernel say of a site at this moment. Nothing was asked of the site itself.
 
     `status` is pm2's word, or "absent" (pm2 does not have it), "down" (no daemon), "static".
@@ -48,8 +48,7 @@ class SiteSeen:
     """Processes beside it, in its folder of any release, that pm2 has lost sight of, or that are on their way out."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalTarget:
+class LocalTarget(Struct, frozen=True):
     """The sites of one daemon. `current` is the link that their paths go through; `file` pm2's ecosystem file.
 
     `runs` is always every site of this daemon: what is no longer named is stopped. `only` narrows what else is

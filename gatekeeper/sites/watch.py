@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper.errors import GateError
 from gatekeeper.model import SiteName
 from gatekeeper.sites import procfs
-from gatekeeper.sites.health import ask
 from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.proof import GIVE_UP_AFTER, Place, Proof, View, prove
 from gatekeeper.sites.run import SiteRun, Stamp
@@ -21,8 +22,7 @@ _SURE = 0.4
 """Seconds for which pm2 must say that a site is dead: in the middle of a restart it says so too."""
 
 
-@dataclass(frozen=True, slots=True)
-class SiteHealth:
+class SiteHealth(Struct, frozen=True):
     """The verdict on one site: whether it is healthy, why not, its first process, and the version it runs."""
 
     healthy: bool
@@ -158,8 +158,15 @@ def _generation(proof: Proof) -> list[tuple[int, int, int]]:
 
 
 def _answer_problem(run: SiteRun, stamp: Stamp, proof: Proof, view: View) -> str:
-    problem = ask(run.health, stamp.version) if run.health else None
-    return problem or _port_problem(run, proof, view) or ""
+    return _told(run, stamp) or _port_problem(run, proof, view) or ""
+
+
+def _told(run: SiteRun, stamp: Stamp) -> str | None:
+    if run.health is None:
+        return None
+    from gatekeeper.sites.health import ask  # noqa: PLC0415 - 30 ms that only a command which asks a site pays
+
+    return ask(run.health, stamp.version)
 
 
 def _port_problem(run: SiteRun, proof: Proof, view: View) -> str | None:

@@ -9,8 +9,10 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+
+import msgspec
+from msgspec import Struct
 
 import gatekeeper
 from gatekeeper import process
@@ -21,8 +23,8 @@ from gatekeeper.verify.network import Inside, namespaces
 from gatekeeper.verify.prober import Answer
 from gatekeeper.verify.sandbox import Ran, run
 
-_PACKAGE = Path(gatekeeper.__file__).parents[1]
-_PROBER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from gatekeeper.verify.prober import main; main()"
+_FOUND_IN = [str(Path(one.__path__[0]).parent) for one in (gatekeeper, msgspec)]
+_PROBER = f"import sys; sys.path += {_FOUND_IN}; from gatekeeper.verify.prober import main; main()"
 _MARGIN = 10.0
 """Seconds beyond the site's own, for the box and the prober: reached only when one of them hangs."""
 PATIENCE = 2 * _MARGIN
@@ -30,8 +32,7 @@ PATIENCE = 2 * _MARGIN
 _WITH_CHANNEL = frozenset({"node", "nodejs", "bun"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootSpec:
+class BootSpec(Struct, frozen=True, kw_only=True):
     """One site to start: as pm2 would, but `site.env` holds `boot_env` in place of secrets.
 
     `tree` is a throw-away folder with what the site may see; it is mounted read-only at `at`, the release folder
@@ -49,8 +50,7 @@ class BootSpec:
     disk: int = 2 * GIB
 
 
-@dataclass(frozen=True, slots=True)
-class Booted:
+class Booted(Struct, frozen=True):
     """Whether the site came up; if not, `reason` says why in one sentence. `ran.cancelled`: it says nothing."""
 
     passed: bool
@@ -137,7 +137,7 @@ def _probe(inside: Inside, cancel: process.Cancel | None, spec: BootSpec) -> Ans
     }
     with namespaces(inside) as (user, net):
         told = json.dumps({**question, "namespaces": [user, net]})
-        prober = (sys.executable, "-I", "-S", "-c", _PROBER, str(_PACKAGE), told)
+        prober = (sys.executable, "-I", "-S", "-c", _PROBER, told)
         done = process.run(prober, timeout=timeout + _MARGIN, cancel=cancel, pass_fds=(user, net, inside.ended))
     if done.cancelled:
         return None

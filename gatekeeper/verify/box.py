@@ -1,12 +1,13 @@
 """What a check finds around it, as a value, and the arguments of bubblewrap that make it so."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from posixpath import normpath
 from shutil import which
 from typing import Literal
+
+from msgspec import Struct, field
 
 from gatekeeper import process
 from gatekeeper.errors import GateError
@@ -37,8 +38,7 @@ WRITTEN = {
 PROGRAMS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Box(Struct, frozen=True, kw_only=True):
     """What a command sees and may use. `tree` is a throw-away folder that it finds at `at` and may change.
 
     There is no cache that lives from run to run: a tree's own .npmrc can name a program that npm runs even with
@@ -65,8 +65,7 @@ class Box:
     """Bytes of /tmp, which is HOME too; they count as memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wires:
+class Wires(Struct, frozen=True):
     """What bwrap is given: where it reports, what it waits for, the small files it writes by path, as descriptors."""
 
     status: int
@@ -82,8 +81,7 @@ class Wires:
         return (self.status, self.info, *((self.block,) if self.block is not None else ()), *self.files.values())
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(Struct, frozen=True):
     """The bubblewrap of this machine, whether it can bar further user namespaces, and what boxes have at their root."""
 
     bwrap: str

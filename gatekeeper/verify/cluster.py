@@ -7,8 +7,9 @@ what was asked. When there is no worker to ask any more it says so; what then, i
 import select
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from secrets import token_hex
+
+from msgspec import Struct
 
 from gatekeeper.config import extras
 from gatekeeper.gate import Gate
@@ -30,8 +31,7 @@ _TRIES = 3
 _OTHERS = 0o077
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """Seconds: for a scheduler to answer, for a worker to come, and beyond a job's own for its answer."""
 
     scheduler: float = 10.0
@@ -39,8 +39,7 @@ class Patience:
     margin: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
+class _Failed(Struct, frozen=True):
     """A worker gave no answer that counts."""
 
     why: str
@@ -49,8 +48,7 @@ class _Failed:
 _Nothing = _Failed | Interrupted | Away
 
 
-@dataclass(frozen=True, slots=True)
-class _Matter:
+class _Matter(Struct, frozen=True):
     """A job with all that it takes to ask somebody else for it."""
 
     gate: Gate

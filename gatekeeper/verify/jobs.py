@@ -1,9 +1,9 @@
 """Which jobs a tree needs, and the key of each: a digest of everything that its verdict can depend on."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from gatekeeper.config.digest import digest
 from gatekeeper.config.schema import Build, Check, Config, Site
@@ -15,8 +15,7 @@ NO_SANDBOX = "none"
 """Without a network of its own a site cannot have its port while it is live: there is no boot check then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(Struct, frozen=True):
     """A job with what it takes to run it. `paths`, `cwd` and `outputs` are relative to the tree's root."""
 
     job: Job
@@ -32,8 +31,7 @@ class Work:
     site: Site | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What all keys of one tree rest on: the oid of each path that any job names, the toolchain, the sandbox kind."""
 
     oids: Mapping[str, Oid]

@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.verify.own_user import as_owner
@@ -25,8 +26,7 @@ _NEW_FILES = 1_000_000
 _LETTING_GO = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bytes and counts; `memory` and `processes` are of the whole job by cgroup, of each process and job by rlimit."""
 
     memory: int
@@ -34,8 +34,7 @@ class Limits:
     file_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """The bounds of one run: which kind, and the cgroups (none by rlimit) that its first process joins."""
 
     kind: LimitKind

@@ -9,12 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from shutil import which
 
 import msgspec
+from msgspec import Struct, field
 
 import gatekeeper
 from gatekeeper import process
@@ -27,8 +27,7 @@ _ETC = ("hosts", "resolv.conf", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "l
 _DYING = 5.0
 
 
-@dataclass(slots=True)
-class Pending:
+class Pending(Struct):
     """An answer to come: `bell` is thrown when `said` is there."""
 
     bell: Cancel = field(default_factory=Cancel)

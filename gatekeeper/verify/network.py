@@ -9,9 +9,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from select import select
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.errors import GateError
@@ -22,8 +23,7 @@ _CLOSED_TO_BUILDS = ("169.254.0.0/16",)
 """Link-local: clouds hand out credentials there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inside:
+class Inside(Struct, frozen=True):
     """A box that has just been made: the id of its first process, and a descriptor that reads as ended when it does.
 
     `go` is written to when a box with a network may start its command.

@@ -8,10 +8,11 @@ import pwd
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.verify.box import PROGRAMS, Box, broken
@@ -35,8 +36,7 @@ The pipes that it prints to are given to it as well, or `echo x >/dev/stderr` wo
 _turns = count(secrets.randbelow(1 << 16))
 
 
-@dataclass(frozen=True, slots=True)
-class Users:
+class Users(Struct, frozen=True):
     """The uids that this process has to give away, and the command that enters the namespace where they exist."""
 
     enter: tuple[str, ...]
@@ -51,8 +51,7 @@ class Users:
                 return uid
 
 
-@dataclass(frozen=True, slots=True)
-class OwnUser:
+class OwnUser(Struct, frozen=True):
     """The user of one job, who owns its tree for as long as it runs."""
 
     users: Users

@@ -1,8 +1,9 @@
 """Runs one job on what lies in a throw-away folder: a function of its orders and that folder, on whatever machine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gatekeeper.model import Argv, Oid, Version
 from gatekeeper.process import Cancel
@@ -17,8 +18,7 @@ _BOOT_VERSION = Version("v0.0.0")
 """A tree that is verified has no version yet; the site must only repeat the one it is told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """How a boot starts its site: `at` is the folder that its tree lies at in the box, `kept` its data and scratch."""
 
     site: SiteRun
@@ -28,8 +28,7 @@ class Start:
     tree: Oid
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Orders:
+class Orders(Struct, frozen=True, kw_only=True):
     """All that a run depends on besides what lies in its folder: plain values, none of them secret."""
 
     cwd: str
@@ -51,8 +50,7 @@ class Orders:
         return self.timeout if self.start is None else self.timeout + self.start.site.soak + PATIENCE
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What came of a job: how it ended, and why that is no success, in one sentence."""
 
     ran: Ran

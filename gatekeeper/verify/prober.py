@@ -1,7 +1,7 @@
 """Asks a booted site until it is well: the same question that a ship asks. A process of its own, in the site's network.
 
 Started by `boot` with an interpreter that may live where the box has none, nor its user any right; so it enters by
-itself, when it has read all of its code. Imports nothing outside the standard library and this package.
+itself, when it has read all of its code.
 """
 
 import ctypes
@@ -11,7 +11,8 @@ import os
 import select
 import sys
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gatekeeper.model import Version
 from gatekeeper.sites.health import ask
@@ -21,8 +22,7 @@ _PAUSE = 0.03
 _PATIENCE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What is wrong with the site (None: nothing), and whether it had ended by then."""
 
     wrong: str | None

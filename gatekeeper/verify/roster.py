@@ -5,8 +5,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from re import compile as pattern
+
+from msgspec import Struct, field
 
 from gatekeeper.process import Cancel
 from gatekeeper.verify.run import Interrupted
@@ -18,8 +19,7 @@ _PLAIN = pattern(r"(?:tcp|tls)://[A-Za-z0-9_.:\[\]-]{1,200}")
 """A worker's address is what the scheduler says it is, and is shown to people."""
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
+class Away(Struct, frozen=True):
     """No worker can be asked: no verdict, and nobody's fault."""
 
     why: str
@@ -30,8 +30,7 @@ Look = Callable[[], Mapping[str, int] | Away | None]
 """Says who is there with how many threads, why nobody is, or None while that is not known yet."""
 
 
-@dataclass(slots=True)
-class Known:
+class Known(Struct):
     """One worker: what it has whole, a lock for whoever sends it more, until when it is not asked."""
 
     has: dict[str, None] = field(default_factory=dict)

@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gatekeeper import fault
 from gatekeeper.errors import GateError
@@ -26,8 +28,7 @@ _EXCERPT_LINES = 20
 _EXCERPT = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(Struct, frozen=True):
     """The job was stopped before it said anything: no verdict."""
 
 

@@ -9,11 +9,12 @@ import select
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from io import FileIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 from gatekeeper import process
 from gatekeeper.errors import printable
@@ -42,8 +43,7 @@ A session of the command's own keeps its `kill 0` from us, and us in the group t
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """How a command ended. `status` is 128 and the number for a signal; `output` is both streams as they came."""
 
     status: int
@@ -113,8 +113,7 @@ def run(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Struct, frozen=True):
     box: Box
     enter: tuple[str, ...]
     argv: tuple[str, ...]

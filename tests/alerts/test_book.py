@@ -1,9 +1,9 @@
 """What was told, kept: over restarts, with a damaged file, and on a disk that takes nothing."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.alerts.book import Book, Failing, Page, read
 from gatekeeper.home import Home

@@ -6,13 +6,13 @@ import io
 import json
 import re
 import subprocess
-from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 from gatehouse import Gatehouse
+from msgspec.structs import fields
 
 from audit.history import LOG, History
 from audit.test_audit_command import audit

@@ -3,11 +3,11 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from faults.crash import strike
 from gatehouse import Gatehouse, build
+from msgspec.structs import replace
 
 from gatekeeper.model import State
 from gatekeeper.repo import records, rotation

@@ -5,10 +5,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.audit import signatures, sshsig
 from gatekeeper.audit.stored import Stored

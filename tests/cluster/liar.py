@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import click
 import msgspec
 from distributed import Worker
+from msgspec.structs import replace
 
 from gatekeeper.verify import wire, worker
 

@@ -1,11 +1,11 @@
 """Every finding of the doctor, from facts that were changed in one place."""
 
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.config.load import from_tables
 from gatekeeper.config.schema import Config

@@ -1,8 +1,7 @@
 """How what a heartbeat found becomes causes: by what it is about, and only as far as the heartbeat looked."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.librarian import alarming
 from gatekeeper.model import Actor, Ask, Decision, Oid, Reason, Release, RequestId, Result, State

@@ -1,7 +1,8 @@
 """Gates as the page would see them, made by hand: one that is well, one in trouble, one that agents wrote to harm."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from gatekeeper.model import Actor, Assurance, Oid
 from gatekeeper.page.history import Past, fold

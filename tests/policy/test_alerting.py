@@ -1,11 +1,11 @@
 """What people are told, over whole lives of causes: once each, one reminder, one end, whatever the clock does."""
 
 from collections import Counter
-from dataclasses import replace
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gatekeeper.policy.alerting import (
     DAY,

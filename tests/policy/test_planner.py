@@ -1,10 +1,9 @@
 """Whatever happens in whatever order: nobody starves, no guilty one lands, no innocent one is blocked."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from queueing import JOBS, Queue, simple
 
 from gatekeeper.model import Outcome, Verdict

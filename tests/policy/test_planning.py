@@ -1,8 +1,9 @@
 """What the planner asks for at one moment: a start, builds, a release that is red, suspects, slots to spare."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 from queueing import Queue, simple
 
 from gatekeeper.model import Job, JobName, Kind, Outcome, Request, Stage, Verdict

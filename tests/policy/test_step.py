@@ -1,11 +1,12 @@
 """The one decision: what comes before what, and that whole queues end as they should without an innocent blamed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gatekeeper.model import (
     Actor,

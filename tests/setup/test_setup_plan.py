@@ -1,11 +1,11 @@
 """The judgement of a set-up without a machine: what is wanted, what holds, what makes the rest, what is in the way."""
 
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.config.load import from_tables
 from gatekeeper.home import Home

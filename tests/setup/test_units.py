@@ -4,10 +4,10 @@ import shutil
 import subprocess
 import sys
 from configparser import RawConfigParser
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.setup.wishes import Service, wishes
 

@@ -1,9 +1,9 @@
 import json
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.errors import GateError
 from gatekeeper.model import Oid, SiteName, Version

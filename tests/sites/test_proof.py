@@ -1,7 +1,7 @@
-from dataclasses import replace
 from pathlib import Path, PurePath
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.model import Oid, SiteName, Version
 from gatekeeper.sites.listed import Pm2Process

@@ -3,8 +3,10 @@ import shutil
 import signal
 import socket
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from gatekeeper.model import Oid, SiteName, Version
 from gatekeeper.sites import procfs
@@ -87,7 +89,7 @@ class World:
             health_timeout=8.0,
             soak=0.2,
         )
-        return replace(run, **changes)  # type: ignore[arg-type]
+        return replace(run, **changes)
 
     def close(self) -> None:
         with suppress(Exception):

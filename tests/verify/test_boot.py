@@ -2,11 +2,11 @@ import contextlib
 import os
 import secrets
 import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper import process
 from gatekeeper.errors import GateError

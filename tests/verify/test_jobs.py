@@ -1,8 +1,7 @@
 """Which jobs a tree needs, and what their keys rest on."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from gatekeeper.config.load import from_tables
 from gatekeeper.model import Oid

@@ -21,8 +21,9 @@ from gatekeeper.verify.boot import BootSpec, boot
 from gatekeeper.verify.box import Box
 from gatekeeper.verify.sandbox import run
 
+from .system import WITH_LIBRARIES
+
 REPOSITORY = Path(__file__).parents[2]
-SYSTEM_PYTHON = "/usr/bin/python3"
 pytestmark = pytest.mark.skipif(own_user.available() is None, reason="jobs cannot have users of their own here")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="users can be made by root only")
 
@@ -61,7 +62,7 @@ def as_user(plain: tuple[str, Path], script: str) -> process.Done:
     )
     prefix = ("setpriv", "--reuid", name, "--regid", name, "--clear-groups")
     env = {"PATH": os.environ["PATH"], "HOME": str(home)}
-    return process.run((*prefix, SYSTEM_PYTHON, "-c", f"{begin}\n{script}"), cwd=REPOSITORY, env=env, merge=True)
+    return process.run((*prefix, *WITH_LIBRARIES, "-c", f"{begin}\n{script}"), cwd=REPOSITORY, env=env, merge=True)
 
 
 def owners(marked: str) -> set[int]:
@@ -196,7 +197,7 @@ def test_what_a_killed_librarian_left_can_be_removed(plain: tuple[str, Path]) ->
         "run(Box(tree=tree), ('sh', '-c', 'mkdir -m 700 x; echo > begun; sleep 1000'), timeout=60)"
     )
     prefix = ("setpriv", "--reuid", name, "--regid", name, "--clear-groups")
-    librarian = subprocess.Popen((*prefix, SYSTEM_PYTHON, "-c", script), cwd=REPOSITORY)
+    librarian = subprocess.Popen((*prefix, *WITH_LIBRARIES, "-c", script), cwd=REPOSITORY)
     assert readable(begun)
     librarian.kill()
     librarian.wait()
@@ -214,7 +215,7 @@ def test_one_without_sub_uids_runs_jobs_as_itself_and_says_so(tmp_path: Path) ->
             "print(run(Box(tree=Path(sys.argv[1])), ('true',), timeout=30).own_user)"
         )
         prefix = ("setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups")
-        done = process.run((*prefix, SYSTEM_PYTHON, "-c", script, folder), cwd=REPOSITORY, merge=True)
+        done = process.run((*prefix, *WITH_LIBRARIES, "-c", script, folder), cwd=REPOSITORY, merge=True)
     assert done.text == "False"
 
 

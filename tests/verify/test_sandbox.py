@@ -2,7 +2,6 @@ import contextlib
 import os
 import secrets
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from gatekeeper.verify import box as box_module
 from gatekeeper.verify import limits
 from gatekeeper.verify.box import Box, Kind, System, Wires, arguments
 from gatekeeper.verify.sandbox import Ran, run
+
+from .system import PYTHON, WITH_LIBRARIES
 
 REPOSITORY = Path(__file__).parents[2]
 CONNECT = """
@@ -439,7 +440,6 @@ def test_the_arguments_follow_from_the_values_alone() -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="a plain user already")
 def test_a_plain_user_is_served_as_well(tree: Path) -> None:
     """The system's own Python, since the tests' may live in a home; rlimits stand in for cgroups."""
-    python = shutil.which("python3", path="/usr/bin")
     script = (
         "import sys; from pathlib import Path; from gatekeeper.verify.sandbox import Box, run\n"
         "tree = Path(sys.argv[1])\n"
@@ -451,14 +451,14 @@ def test_a_plain_user_is_served_as_well(tree: Path) -> None:
         "print(b.status, b'MemoryError' in b.output)\n"
         "print(run(Box(tree=tree), ('sh', '-c', 'id -u; echo x > y; unshare -U true'), timeout=30))\n"
     )
-    if python is None or not all(folder.stat().st_mode & 0o5 == 0o5 for folder in REPOSITORY.parents):
+    if not Path(PYTHON).exists() or not all(folder.stat().st_mode & 0o5 == 0o5 for folder in REPOSITORY.parents):
         pytest.skip("another user cannot run this code here")
     tree.chmod(0o777)
     for folder in (tree.parent, tree.parent.parent, tree.parent.parent.parent):
         folder.chmod(0o755)
     user = ("setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups")
     done = process.run(
-        (*user, python, "-c", script, str(tree)), cwd=REPOSITORY, env={"PATH": os.environ["PATH"]}, merge=True
+        (*user, *WITH_LIBRARIES, "-c", script, str(tree)), cwd=REPOSITORY, env={"PATH": os.environ["PATH"]}, merge=True
     )
     lines = done.text.splitlines()
     assert lines[:2] == ["rlimit True False", "1 True"], done.text

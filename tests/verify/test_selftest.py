@@ -12,9 +12,10 @@ from gatekeeper.errors import GateError
 from gatekeeper.verify import own_user
 from gatekeeper.verify.selftest import self_test
 
+from .system import PYTHON, WITH_LIBRARIES
+
 REPOSITORY = Path(__file__).parents[2]
-SYSTEM_PYTHON = "/usr/bin/python3"
-NO_SANDBOX = f"""#!{SYSTEM_PYTHON}
+NO_SANDBOX = f"""#!{PYTHON}
 import os, subprocess, sys
 if sys.argv[1:] == ["--help"]:
     print("--size --json-status-fd")
@@ -41,7 +42,7 @@ def test_the_sandbox_of_this_machine_holds() -> None:
 def verdict_as(*user: str) -> str:
     """Return what the self-test says in the system's own Python, which every user can start."""
     script = "from gatekeeper.verify.selftest import self_test; print(self_test())"
-    return process.run((*user, SYSTEM_PYTHON, "-c", script), cwd=REPOSITORY, merge=True).text
+    return process.run((*user, *WITH_LIBRARIES, "-c", script), cwd=REPOSITORY, merge=True).text
 
 
 def test_one_that_does_not_hold_is_found_out(fake_bwrap: Path) -> None:

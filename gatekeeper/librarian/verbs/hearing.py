@@ -1,7 +1,8 @@
 """One decision before the Librarian, and the one record that it ends in."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from gatekeeper.errors import Exit
 from gatekeeper.gate import Gate
@@ -10,8 +11,7 @@ from gatekeeper.model import Decision, Oid, Result
 from gatekeeper.policy.step import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Hearing:
+class Hearing(Struct, frozen=True):
     """Who wants what, what was seen when it was taken up, and what it is carried out with."""
 
     gate: Gate

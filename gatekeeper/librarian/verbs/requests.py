@@ -1,6 +1,6 @@
 """`retry`, `approve`, `reject` and `next`: what a person decides about one open request."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gatekeeper import messages
 from gatekeeper.errors import Exit

@@ -1,7 +1,8 @@
 """`revert`: takes one shipped request out, as a request of the person who asked."""
 
-from dataclasses import dataclass
 from itertools import count
+
+from msgspec import Struct
 
 from gatekeeper.errors import Exit
 from gatekeeper.gate import Gate
@@ -22,8 +23,7 @@ _TRAILERS = (f"%(trailers:key={key},valueonly,separator=%x2C)" for key in ("Requ
 _FORM = f"--format=%H%x00%s%x00{'%x00'.join(_TRAILERS)}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Landing:
+class _Landing(Struct, frozen=True):
     """The merge of `release` that brought a request, and its subject, which is the intent."""
 
     merge: Oid

@@ -1,6 +1,6 @@
 """`rollback`: ships the content of an older version as a new one."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.gate import Gate
