@@ -35,6 +35,8 @@ ENGINE = SiteName("the engine")
 """Whose verdict stands where it is not well: which of the sites is to blame, nobody here can know."""
 _TRY = 30.0
 """Seconds that one question may take."""
+_LEAST = 2.0
+"""Seconds that the last one has at least: cut short it would hide what the engine said before."""
 _SLICE = 0.5
 _SAID_AT_MOST = 300
 
@@ -212,7 +214,7 @@ class External(Struct, frozen=True):
     def _waited(self, runs: Sequence[SiteRun], stamp: Stamp, *, stoppable: bool) -> Verdicts:
         deadline = time.monotonic() + self.config.external.timeout
         while True:
-            said = self._asked(stamp, timeout=max(0.1, min(_TRY, deadline - time.monotonic())))
+            said = self._asked(stamp, timeout=max(_LEAST, min(_TRY, deadline - time.monotonic())))
             if not said.problem:
                 return {run.name: SiteHealth(healthy=True, version=stamp.version) for run in runs}
             if not self._rested(deadline, stoppable=stoppable):

@@ -130,6 +130,18 @@ def test_an_engine_that_never_comes_is_waited_for_and_then_nothing_is_taken_for_
     assert (gate.release, pulled.tip()) == (before, before)
 
 
+def test_the_last_answer_is_heard_to_its_end(pulled: Pulled) -> None:
+    """Cut short by what is left of the time, it would say nothing of what ails the engine."""
+    before = f"[ $GATE_COMMIT = {pulled.gate.release} ]"
+    slow = ["sh", "-c", f"{before} && exit; sleep 0.3; echo still pulling images; exit 1"]
+    pulled.configure(timeout="400ms", external=f"health = {json.dumps(slow)}")
+    pulled.ask("unseen", "unseen")
+    pulled.gate.tick()
+    reason = pulled.gate.result("unseen").reason
+    assert reason is not None
+    assert "within 0.4 s; the last answer: sh ended with status 1: still pulling images" in reason.text
+
+
 def test_an_answer_for_another_commit_is_no_answer(pulled: Pulled) -> None:
     pulled.configure(timeout="1s", external=f'url = "{pulled.engine.url}"')
     pulled.engine.deaf.touch()  # it goes on saying that it is well, of the commit before
