@@ -86,12 +86,15 @@ def _await_identity(inside: Inside) -> None:
 
 
 def _slirp(inside: Inside, user: int, net: int) -> tuple[str, ...]:
+    root = os.geteuid() == 0
     return (
+        # its sandbox unmounts all but its own, and where a mount is shared that would reach this machine's
+        *(("unshare", "--mount", "--propagation", "slave", "--") if root else ()),
         "slirp4netns",
         "--configure",
         "--disable-host-loopback",
         # slirp4netns would become group 0 of the box's own user namespace, which has none
-        *(("--enable-sandbox",) if os.geteuid() == 0 else ()),
+        *(("--enable-sandbox",) if root else ()),
         "--enable-seccomp",
         "--mtu=65520",
         f"--ready-fd={inside.go}",

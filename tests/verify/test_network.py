@@ -1,6 +1,7 @@
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import socket
@@ -77,6 +78,18 @@ def test_the_network_is_there_before_the_command(tree: Path) -> None:
     assert run(Box(tree=tree, network=True), ("cat", "/etc/resolv.conf"), timeout=30).output == b"nameserver 10.0.2.3\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can name a network")
+def test_what_is_mounted_on_this_machine_stays_mounted(tree: Path) -> None:
+    """slirp4netns unmounts all but its own, and where mounts are shared (`ip netns` makes such a place) that spreads."""
+    name = f"gk-{secrets.token_hex(4)}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        assert run(Box(tree=tree, network=True), ("true",), timeout=30).ok
+        subprocess.run(["ip", "netns", "exec", name, "true"], check=True)
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+
+
 def test_without_network_there_is_loopback_alone(tree: Path) -> None:
     ran = run(Box(tree=tree), ("ip", "-br", "link"), timeout=30)
     assert [line.split()[0] for line in ran.output.splitlines()] == [b"lo"]
@@ -138,7 +151,7 @@ def test_a_missing_slirp4netns_names_the_command_that_installs_it(
 ) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("bwrap", "ip", "nsenter"):
+    for name in ("bwrap", "ip", "nsenter", "unshare"):
         (programs / name).symlink_to(str(shutil.which(name)))
     monkeypatch.setenv("PATH", str(programs))
     with pytest.raises(GateError) as caught:
