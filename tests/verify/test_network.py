@@ -80,7 +80,7 @@ def test_the_network_is_there_before_the_command(tree: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can name a network")
 def test_what_is_mounted_on_this_machine_stays_mounted(tree: Path) -> None:
-    """slirp4netns unmounts all but its own, and where mounts are shared (`ip netns` makes such a place) that spreads."""
+    """slirp4netns unmounts all but its own; below a shared mount (`ip netns` makes one) that would spread."""
     name = f"gk-{secrets.token_hex(4)}"
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
