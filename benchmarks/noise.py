@@ -1,7 +1,7 @@
 """Runs a command beside bursts of load, with quiet between them: what holds on an idle machine only shows itself.
 
 `python -m benchmarks.noise [--seed N] COMMAND...`, for instance `pytest tests/librarian`. The exit status is the
-command's.
+command's, as a shell tells it.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> int:
         while not _ends(command, dice.uniform(*_QUIET)):
             with _burst(dice.uniform(*_BURST)):
                 pass
-    return command.returncode
+    return command.returncode if command.returncode >= 0 else 128 - command.returncode
 
 
 def _ends(command: "subprocess.Popen[bytes]", seconds: float) -> bool:

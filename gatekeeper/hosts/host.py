@@ -98,7 +98,7 @@ class Host(Struct, frozen=True):
         """As a Target."""
         with fault.step(f"{self.name}: converge"):
             asked = wire.Converge(tuple(runs), stamp, release, wire.whole(only))
-            said = self.line.ask(asked, Said, _QUICK + 5 * _longest(runs) + _judged(runs))
+            said = self.line.ask(asked, Said, _QUICK + 5 * _longest(runs) + 2 * _judged(runs))
         self.line.rest()
         return said
 

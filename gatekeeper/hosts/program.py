@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import gatekeeper.sites.health  # noqa: F401 - read now: an upgrade may put another in its place while this runs
 from gatekeeper import __version__
 from gatekeeper.errors import GateError
 from gatekeeper.home import Home
@@ -129,8 +130,10 @@ class _Session:
             send(self._line, encode(answer), timeout=_PATIENCE)
 
     def _work(self, call: wire.Call, said: list[Answer], ended: Cancel) -> None:
-        said.append(self._outcome(lambda: self._done(call)))
-        ended.throw()
+        try:
+            said.append(self._outcome(lambda: self._done(call)))
+        finally:
+            ended.throw()  # a defect ends the session, in place of signs of life without end
 
     def _outcome(self, work: Callable[[], object]) -> Answer:
         try:

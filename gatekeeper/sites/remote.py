@@ -62,7 +62,7 @@ class Steward(Struct, frozen=True):
         self, run: SiteRun, stamp: Stamp, release: Path, *, only: Collection[str] | None
     ) -> dict[SiteName, SiteHealth]:
         """Bring it there and wait for the verdict; empty when `only` leaves it out."""
-        patience = _QUICK + 5 * span(run) + watched(run)
+        patience = _QUICK + 5 * span(run) + 2 * watched(run)
         said = self._own(wire.Converge(run, stamp, release, _named(only)), SiteHealth, patience)
         return self._whole(said) if only is None or self.site in only else {}
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import gatekeeper.sites.health  # noqa: F401 - read now: an upgrade may put another in its place while this runs
 from gatekeeper import peer
 from gatekeeper.errors import Exit, GateError
 from gatekeeper.home import Home

@@ -70,7 +70,7 @@ class Shared:
 def judge(runs: Sequence[SiteRun], places: Mapping[str, Place], stamp: Stamp, pm2: Pm2) -> dict[SiteName, SiteHealth]:
     """Follow each site until it is healthy and has soaked, or is hopeless, or its `health_timeout` is over.
 
-    Where all that is missing is that the outgoing processes end, these have `departure` more.
+    While all that is missing is that the outgoing processes end, that time stands still, for `departure` at most.
     """
     if not runs:
         return {}
@@ -102,13 +102,18 @@ class _Watch:
         self._leaving = False
 
     def verdict(self) -> SiteHealth:
-        deadline = time.monotonic() + self._run.health_timeout
+        last = time.monotonic()
+        left, leaving = self._run.health_timeout, departure(self._run)
         while True:
-            now = time.monotonic()
             seen, hopeless = self._look()
             if seen.healthy:
                 return self._soak(seen)
-            if hopeless or now >= deadline + (departure(self._run) if self._leaving else 0):
+            took, last = time.monotonic() - last, time.monotonic()
+            if self._leaving and leaving > 0:
+                leaving -= took
+            else:
+                left -= took
+            if hopeless or left <= 0:
                 return seen
             time.sleep(_PACE)
 

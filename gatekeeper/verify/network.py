@@ -51,8 +51,8 @@ def connect(inside: Inside, cancel: process.Cancel | None) -> None:
                 cancel=cancel,
                 pass_fds=(user, net, inside.ended, inside.go),
             )
-        except FileNotFoundError:
-            raise _no_network("slirp4netns is not installed") from None
+        except FileNotFoundError as missing:
+            raise _no_network(f"{missing.filename} is not installed") from None
     if done.status != 0 and not done.cancelled and not select([inside.ended], [], [], 0)[0]:
         said = [line for line in done.text.splitlines() if not line.startswith("WARNING")]
         raise _no_network((said or [f"slirp4netns ended with status {done.status}"])[-1])

@@ -25,6 +25,9 @@ SLOW = GOOD.replace("server.listen(", "setTimeout(() => server.listen(").replace
 )
 LATE_AND_DEAF = SLOW.replace("{ stopping = true;", "{ return setTimeout(() => process.exit(0), 1500);")
 STAYS = GOOD.replace("{ stopping = true;", "{ return;")
+SHY = GOOD.replace("false;", "false, asked = 0;").replace(
+    "  if (stopping)", "  if (asked++ < 3) response.statusCode = 500;\n  if (stopping)"
+)
 MUTE = "process.send('ready');" + HANGS
 FALLS_OVER = GOOD + "setTimeout(() => process.exit(4), 700);\n"
 
@@ -324,6 +327,14 @@ def test_outgoing_processes_have_their_kill_timeout_also_where_it_is_longer_than
     ship(world, runs, "v2", world.release("v2", shop=GOOD))
     assert ask(runs[0])["version"] == "v2"
     assert below(world) == listed(world)
+
+
+def test_the_wait_for_health_stands_still_while_outgoing_processes_end(world: World) -> None:
+    """Who is not well at once has the same time for it as where they had gone at once."""
+    runs = [world.run("shop", kill_timeout=3.0, health_timeout=2.5, listen_timeout=1.0)]
+    ship(world, runs, "v1", world.release("v1", shop=STAYS))
+    ship(world, runs, "v2", world.release("v2", shop=SHY))
+    assert ask(runs[0])["version"] == "v2"
 
 
 def test_a_process_that_pm2_has_lost_sight_of_is_ended(world: World) -> None:
