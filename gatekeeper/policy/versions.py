@@ -1,5 +1,6 @@
 """Which version comes next. Version names are semver with a leading v."""
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -11,14 +12,18 @@ FIRST = Version("v0.1.0")
 _SIZES = ("patch", "minor", "major")
 _MOST = 1 << 16
 """Names whose meaning is remembered."""
+_NUMBER = "(0|[1-9][0-9]{0,8})"
+_PLAIN = re.compile(rf"v{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
+"""What nearly every name is: three numbers, as semver writes them."""
 
 
 @lru_cache(_MOST)
 def parse(name: str) -> Semver | None:
     """Return the version that a tag's short name says, or None when it is not one of ours."""
-    if not name.startswith("v") or not Semver.is_valid(name[1:]):
+    try:
+        return Semver.parse(name[1:]) if name.startswith("v") else None
+    except ValueError:
         return None
-    return Semver.parse(name[1:])
 
 
 def newest(names: Iterable[str]) -> Version | None:
@@ -35,7 +40,9 @@ def newest(names: Iterable[str]) -> Version | None:
 
 @lru_cache(_MOST)
 def _numbers(name: str) -> tuple[int, ...]:
-    """Return what decides first, nothing of another tag. Comparing whole versions of ten thousand takes too long."""
+    """Return what decides first, nothing of another tag. Ten thousand whole versions take too long to make."""
+    if plain := _PLAIN.fullmatch(name):
+        return tuple(map(int, plain.groups()))
     version = parse(name)
     return () if version is None else (version.major, version.minor, version.patch)
 

@@ -30,3 +30,14 @@ def test_it_is_always_new_and_higher(numbers: list[tuple[int, int, int]], bumps:
     assert after not in names
     assert newest([*names, after]) == after
     assert parse(after) is not None
+
+
+PARTS = st.sampled_from(["0", "1", "7", "10", "007", "", "999999999", "1000000000", "٣", "1\n", "-1"])
+
+
+@given(st.lists(st.tuples(PARTS, PARTS, PARTS, st.sampled_from(["", "", "-rc.1", "-rc.2", "+b", "\n"]))))
+def test_the_highest_is_what_semver_says(parts: list[tuple[str, str, str, str]]) -> None:
+    """Plain names are told apart without it."""
+    names = [f"v{major}.{minor}.{patch}{more}" for major, minor, patch, more in parts]
+    known = [(version, name) for name in names if (version := parse(name))]
+    assert newest(names) == (max(known)[1] if known else None)
