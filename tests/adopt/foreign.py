@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -88,12 +87,11 @@ class Foreign:
         return {one.name: one.status for one in self.pm2.processes()}
 
     def close(self) -> None:
-        self.gate.close()
         daemon = self.pm2.daemon()
         for pid in procfs.family(daemon, procfs.parents()) if daemon else ():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.root, ignore_errors=True)
+        self.gate.close()  # it takes the whole folder away, and with it what their daemon is found by
 
 
 def app(name: str, folder: Path, port: int, **more: object) -> dict[str, object]:
