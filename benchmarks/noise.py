@@ -10,8 +10,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 _BURST = (1.0, 3.5)
 _QUIET = (4.0, 14.0)
@@ -35,8 +34,7 @@ def main() -> int:
     dice = random.Random(asked.seed)
     with subprocess.Popen(asked.command) as command:
         while not _ends(command, dice.uniform(*_QUIET)):
-            with _burst(dice.uniform(*_BURST)):
-                pass
+            _burst(dice.uniform(*_BURST))
     return command.returncode if command.returncode >= 0 else 128 - command.returncode
 
 
@@ -48,14 +46,12 @@ def _ends(command: "subprocess.Popen[bytes]", seconds: float) -> bool:
     return True
 
 
-@contextmanager
-def _burst(seconds: float) -> Iterator[None]:
+def _burst(seconds: float) -> None:
     """Keep every core busy with more than one process, and the disk with one that syncs all it writes."""
     with ExitStack() as stack:
         file = stack.enter_context(tempfile.TemporaryFile())
         for code in (_WRITING, *[_BUSY] * ((os.cpu_count() or 1) + 1)):
             stack.enter_context(subprocess.Popen([sys.executable, "-c", code, str(seconds)], stdout=file))
-        yield
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from gatekeeper.sites.fleet import Fleet
 from gatekeeper.sites.migration import Ended
 from gatekeeper.sites.run import SiteRun, Stamp
 from gatekeeper.sites.target import SiteSeen
+from gatekeeper.sites.watch import answer_problem
 
 
 class Here(Struct, frozen=True):
@@ -94,14 +95,12 @@ class Here(Struct, frozen=True):
 
     def ask(self, runs: Sequence[SiteRun], versions: Mapping[SiteName, Version]) -> Mapping[SiteName, str]:
         """As a Target."""
-        asked = [(run.name, run.health, versions[run.name]) for run in runs if run.health is not None]
+        asked = [run for run in runs if run.health is not None]
         if not asked:
             return {}
-        from gatekeeper.sites.health import ask  # noqa: PLC0415 - 30 ms that only a command which asks a site pays
-
         with ThreadPoolExecutor(len(asked), thread_name_prefix="well") as pool:
-            said = pool.map(lambda one: ask(one[1], one[2]), asked)
-        return {name: problem for (name, _, _), problem in zip(asked, said, strict=True) if problem}
+            said = pool.map(lambda run: answer_problem(run, versions[run.name]), asked)
+        return {run.name: problem for run, problem in zip(asked, said, strict=True) if problem}
 
     def astray(self, release: str) -> Mapping[str, str]:
         """As a Target; the name of this machine is empty."""

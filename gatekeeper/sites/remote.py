@@ -180,7 +180,7 @@ def _named(only: Collection[str] | None) -> tuple[SiteName, ...] | None:
 
 def span(run: SiteRun) -> float:
     """Seconds after which pm2 has ended any start or reload of it."""
-    return ecosystem.patience(run) + run.kill_timeout + 5.0
+    return ecosystem.patience(run) + departure(run)
 
 
 def watched(run: SiteRun) -> float:

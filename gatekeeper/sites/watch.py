@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from gatekeeper.errors import GateError
-from gatekeeper.model import SiteName
+from gatekeeper.model import SiteName, Version
 from gatekeeper.sites import procfs
 from gatekeeper.sites.pm2 import Pm2
 from gatekeeper.sites.proof import GIVE_UP_AFTER, Place, Proof, View, prove
@@ -20,6 +21,9 @@ _LEAVES = 5.0
 """Seconds beyond `kill_timeout` in which pm2 finds a process's children, ends them all and has seen that they ended."""
 _SURE = 0.4
 """Seconds for which pm2 must say that a site is dead: in the middle of a restart it says so too."""
+
+_Outlook = Literal["open", "leaving", "hopeless"]
+"""What may come of a site that is not well: anything, that its outgoing processes end, nothing."""
 
 
 class SiteHealth(Struct, frozen=True):
@@ -88,7 +92,7 @@ def departure(run: SiteRun) -> float:
 def glance(run: SiteRun, place: Place, stamp: Stamp, view: View) -> SiteHealth:
     """Judge one site at this moment, without waiting for anything but one answer."""
     proof = prove(run, place, stamp, view) if run.mode != "static" else Proof("right")
-    problem = proof.reason or _answer_problem(run, stamp, proof, view)
+    problem = proof.reason or _problem(run, stamp, proof, view)
     return _health(proof, problem)
 
 
@@ -99,34 +103,33 @@ class _Watch:
         self._run, self._place, self._stamp, self._shared = run, place, stamp, shared
         self._restarts_at_first: int | None = None
         self._dead_since: float | None = None
-        self._leaving = False
 
     def verdict(self) -> SiteHealth:
         last = time.monotonic()
         left, leaving = self._run.health_timeout, departure(self._run)
         while True:
-            seen, hopeless = self._look()
+            now = time.monotonic()  # so that the last look begins when the time is over, however long one takes
+            seen, outlook = self._look()
             if seen.healthy:
                 return self._soak(seen)
-            took, last = time.monotonic() - last, time.monotonic()
-            if self._leaving and leaving > 0:
-                leaving -= took
+            passed, last = now - last, now
+            if outlook == "leaving" and leaving > 0:
+                leaving -= passed
             else:
-                left -= took
-            if hopeless or left <= 0:
+                left -= passed
+            if outlook == "hopeless" or left <= 0:
                 return seen
             time.sleep(_PACE)
 
-    def _look(self) -> tuple[SiteHealth, bool]:
+    def _look(self) -> tuple[SiteHealth, _Outlook]:
         if self._run.mode == "static":
-            return glance(self._run, self._place, self._stamp, View()), False
+            return glance(self._run, self._place, self._stamp, View()), "open"
         view = self._shared.now()
         proof = prove(self._run, self._place, self._stamp, view)
-        self._leaving = proof.state == "leaving"
-        if proof.state == "right":
-            self._dead_since = None
-            return _health(proof, _answer_problem(self._run, self._stamp, proof, view)), self._flaps(proof)
-        return _health(proof, proof.reason), self._is_dead(proof) or self._flaps(proof)
+        problem = proof.reason or _problem(self._run, self._stamp, proof, view)
+        flaps, dead = self._flaps(proof), self._is_dead(proof)
+        outlook: _Outlook = "hopeless" if flaps or dead else "leaving" if proof.state == "leaving" else "open"
+        return _health(proof, problem), outlook
 
     def _is_dead(self, proof: Proof) -> bool:
         if proof.state != "dead":
@@ -162,16 +165,17 @@ def _generation(proof: Proof) -> list[tuple[int, int, int]]:
     return [(one.pm_id, one.pid, one.restarts) for one in proof.own]
 
 
-def _answer_problem(run: SiteRun, stamp: Stamp, proof: Proof, view: View) -> str:
-    return _told(run, stamp) or _port_problem(run, proof, view) or ""
+def _problem(run: SiteRun, stamp: Stamp, proof: Proof, view: View) -> str:
+    return answer_problem(run, stamp.version) or _port_problem(run, proof, view) or ""
 
 
-def _told(run: SiteRun, stamp: Stamp) -> str | None:
+def answer_problem(run: SiteRun, version: Version) -> str | None:
+    """Ask a site once; return what is wrong with its answer, None when it is well or has no address."""
     if run.health is None:
         return None
     from gatekeeper.sites.health import ask  # noqa: PLC0415 - 30 ms that only a command which asks a site pays
 
-    return ask(run.health, stamp.version)
+    return ask(run.health, version)
 
 
 def _port_problem(run: SiteRun, proof: Proof, view: View) -> str | None:

@@ -28,6 +28,7 @@ STAYS = GOOD.replace("{ stopping = true;", "{ return;")
 SHY = GOOD.replace("false;", "false, asked = 0;").replace(
     "  if (stopping)", "  if (asked++ < 3) response.statusCode = 500;\n  if (stopping)"
 )
+SILENT = GOOD.replace("  if (stopping)", "  if (process.uptime() < 4.6) return;\n  if (stopping)")
 MUTE = "process.send('ready');" + HANGS
 FALLS_OVER = GOOD + "setTimeout(() => process.exit(4), 700);\n"
 
@@ -327,6 +328,11 @@ def test_outgoing_processes_have_their_kill_timeout_also_where_it_is_longer_than
     ship(world, runs, "v2", world.release("v2", shop=GOOD))
     assert ask(runs[0])["version"] == "v2"
     assert below(world) == listed(world)
+
+
+def test_a_site_is_asked_once_more_when_the_time_is_over_however_long_an_answer_took(world: World) -> None:
+    run = world.run("shop", health_timeout=5.0)
+    ship(world, [run], "v1", world.release("v1", shop=SILENT))
 
 
 def test_the_wait_for_health_stands_still_while_outgoing_processes_end(world: World) -> None:
